@@ -1,0 +1,122 @@
+"""Leave-one-out by refitting, slow on purpose: the oracle for tests and for the documentation.
+
+Shares no code with the closed form. Every model is a least-squares problem on stacked rows
+(sqrt(a_i) z_i over sqrt(alpha) I), solved by QR in float64, never through a Gram matrix.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+
+class RefittedRidge(NamedTuple):
+    """One refitted model: predictions at any row, and what its derivative needs."""
+
+    coef: torch.Tensor  # (p, k)
+    intercept: torch.Tensor  # (k,)
+    center: torch.Tensor  # (p,)
+    factor: torch.Tensor  # (p, p), upper, R'R = C^-1 of the centred rows
+    inverse_total: float  # 1 / sum(a), the intercept's share of H; 0 without one
+
+    def predict(self, features):
+        """Predictions (m, k) at ``features`` (m, p)."""
+        return features @ self.coef + self.intercept
+
+    def hat(self, left, right):
+        """Return z_l' C z_r, intercept included, for rows ``left`` (m, p) and ``right`` (n, p)."""
+        left, right = (
+            torch.linalg.solve_triangular(self.factor.T, (z - self.center).T, upper=False)
+            for z in (left, right)
+        )
+        return left.T @ right + self.inverse_total
+
+
+def refit(features, values, sample_weight, alpha, fit_intercept=True):
+    """Fit one weighted ridge model by QR.
+
+    Parameters
+    ----------
+    features : tensor of shape (n, p)
+    values : tensor of shape (n, k)
+    sample_weight : tensor of shape (n,)
+    alpha : float
+    fit_intercept : bool
+
+    Returns
+    -------
+    RefittedRidge
+    """
+    kept = sample_weight > 0
+    features, values, weight = features[kept], values[kept], sample_weight[kept]
+    n_columns, n_outputs = features.shape[1], values.shape[1]
+    center, mean = features.new_zeros(n_columns), features.new_zeros(n_outputs)
+    inverse_total = 0.0
+    if fit_intercept:
+        center, mean = weight @ features / weight.sum(), weight @ values / weight.sum()
+        inverse_total = 1 / float(weight.sum())
+    root = weight.sqrt()[:, None]
+    penalty = alpha**0.5 * torch.eye(n_columns, dtype=features.dtype)
+    stacked = torch.cat([root * (features - center), penalty])
+    stacked_values = torch.cat([root * (values - mean), values.new_zeros(n_columns, n_outputs)])
+    q, factor = torch.linalg.qr(stacked)
+    coef = torch.linalg.solve_triangular(factor, q.T @ stacked_values, upper=True)
+    return RefittedRidge(coef, mean - center @ coef, center, factor, inverse_total)
+
+
+def brute_force_loo(features, values, sample_weight, alpha, *, fit_intercept=True, groups=None):
+    """Leave-one-(group-)out predictions of ``values`` by refits.
+
+    Parameters
+    ----------
+    features : tensor of shape (n, p)
+    values : tensor of shape (n, k)
+        Targets minus initial outputs.
+    sample_weight : tensor of shape (n,)
+    alpha : float
+    fit_intercept : bool
+    groups : int64 tensor of shape (n,), optional
+
+    Returns
+    -------
+    tensor of shape (n, k)
+        Predictions, initial outputs not added.
+    """
+    predictions = torch.empty_like(values)
+    for left_out, model in _models(features, values, sample_weight, alpha, fit_intercept, groups):
+        predictions[left_out] = model.predict(features[left_out])
+    return predictions
+
+
+def brute_force_derivative(
+    features, values, sample_weight, alpha, loss_gradient, *, fit_intercept=True, groups=None
+):
+    """Derivative of the summed leave-one-out loss: the paper's Prop. 2 applied to every refit.
+
+    Parameters
+    ----------
+    features, values, sample_weight, alpha, fit_intercept, groups
+        As in `brute_force_loo`.
+    loss_gradient : tensor of shape (n, k)
+        Validation weight times the loss's derivative at the leave-one-out predictions.
+
+    Returns
+    -------
+    tensor of shape (n,)
+    """
+    derivative = torch.zeros_like(sample_weight)
+    for left_out, model in _models(features, values, sample_weight, alpha, fit_intercept, groups):
+        rest = ~left_out
+        residuals = model.predict(features[rest]) - values[rest]
+        pulled = model.hat(features[rest], features[left_out]) @ loss_gradient[left_out]
+        derivative[rest] -= (residuals * pulled).sum(dim=1)
+    return derivative
+
+
+def _models(features, values, sample_weight, alpha, fit_intercept, groups):
+    """Yield (mask of rows left out, model trained without them)."""
+    if groups is None:
+        groups = torch.arange(features.shape[0])
+    for group in torch.unique(groups):
+        left_out = groups == group
+        weight = sample_weight.masked_fill(left_out, 0.0)
+        yield left_out, refit(features, values, weight, alpha, fit_intercept)

@@ -1,0 +1,54 @@
+"""Weighted centring of features and targets, which makes the intercept drop out."""
+
+import torch
+
+from skdiva.loo.products import add_symmetric_product, mirror_upper
+from skdiva.loo.targets import ridge_targets
+
+_ROWS = 2**16  # targets are read this many rows at a time
+
+
+def weighted_center(rows, sample_weight, fit_intercept):
+    """Weighted mean of the features in float64, (p,); zeros without an intercept."""
+    if not fit_intercept:
+        return torch.zeros(rows.n_columns, dtype=torch.float64, device=rows.device)
+    weight = sample_weight.double()
+    total = rows.reduce(lambda _, z, a: (a @ z.double(),), weight)[0]
+    return total / weight.sum()
+
+
+def center_rows(features, center):
+    """Subtract ``center`` (float64), in two parts: rounding it would leave an offset in float32."""
+    high = center.to(features.dtype)
+    return (features - high).sub_((center - high).to(features.dtype))
+
+
+def weighted_gram(rows, sample_weight, center):
+    """Gram matrix (p, p) of the centred rows, weighted."""
+
+    def add(_, features, weight):
+        scaled = center_rows(features, center).mul_(weight.sqrt()[:, None])
+        total = features.new_zeros((rows.n_columns, rows.n_columns))
+        return (add_symmetric_product(total, scaled, scaled),)
+
+    return mirror_upper(rows.reduce(add, sample_weight)[0])
+
+
+def weighted_target_mean(targets, sample_weight, fit_intercept):
+    """Weighted mean of what the ridge model is fitted to, (k,); zeros without an intercept.
+
+    Fitting centred targets keeps residuals exact when the mean is large.
+    """
+    total = torch.zeros(targets.n_outputs, dtype=torch.float64, device=sample_weight.device)
+    if fit_intercept:
+        weight = sample_weight.double()
+        for start in range(0, targets.n_rows, _ROWS):
+            rows = slice(start, start + _ROWS)
+            total += weight[rows] @ ridge_targets(targets, rows, torch.float64)
+        total /= weight.sum()
+    return total.to(sample_weight.dtype)
+
+
+def centered_targets(targets, mean, rows):
+    """What the centred ridge model is fitted to at ``rows``, (m, k)."""
+    return ridge_targets(targets, rows, mean.dtype) - mean

@@ -1,0 +1,202 @@
+"""The ridge penalty with the smallest leave-one-out squared error, from one factorisation.
+
+With the eigenvectors V and eigenvalues d of the weighted, centred Gram matrix, rotated rows
+u_i = V' z_i give H_ij(alpha) = sum_q u_iq u_jq / (d_q + alpha) [+ 1 / sum(a)] for every alpha at
+once. Always by squared error, whatever the loss: cross-entropy of ridge outputs falls when the
+outputs merely grow, and would run to the smallest penalty.
+"""
+
+import math
+
+import torch
+
+from skdiva.loo.centering import (
+    center_rows,
+    centered_targets,
+    weighted_center,
+    weighted_gram,
+    weighted_target_mean,
+)
+from skdiva.loo.own_blocks import solve_whitened, stack
+from skdiva.loo.precision import InsufficientPrecisionError, full_float32, least_share
+
+# In powers of ten, relative to the mean eigenvalue.
+_GRID = (-4.0, 2.0)
+_STEP = 0.5
+_EXTENSION = 2.0
+_LIMITS = {torch.float32: (-5.0, 6.0), torch.float64: (-9.0, 6.0)}
+_OUTPUTS_AT_ONCE = 512  # outputs times penalties predicted in one product
+_VALIDATION_ROWS = 2**12
+_TIE = 1e-9  # relative: losses this close count as equal, and the larger penalty wins
+
+
+@full_float32()
+def choose_penalty(problem, sample_weight):
+    """Ridge penalty with the smallest LOO (or validation) squared error on a log grid.
+
+    The grid is relative to the mean eigenvalue of the weighted Gram matrix and grows while the best
+    value lies at its edge. Ties go to the larger penalty.
+
+    Parameters
+    ----------
+    problem : Problem
+    sample_weight : tensor of shape (n,)
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If no penalty on the grid leaves usable leave-one-out predictions.
+    """
+    weight = problem.layout.arrange(sample_weight)
+    for dtype in dict.fromkeys((problem.dtype, torch.float64)):
+        alpha = _search(_Spectrum(problem, weight, dtype), *_LIMITS[dtype])
+        if alpha is not None:
+            return alpha
+    raise ValueError(
+        "alpha='auto' found no ridge penalty with usable leave-one-out predictions: one row or "
+        "group decides its own prediction at every penalty tried. Give alpha, or scale the "
+        "features."
+    )
+
+
+def _search(spectrum, lowest, highest):
+    """Best penalty, or None when the dtype resolves too little of the grid."""
+    if spectrum.mean_eigenvalue == 0:  # constant features: the penalty changes nothing
+        return 1.0
+    exponents, losses = [], {}
+    wanted = _range(*_GRID)
+    while wanted:
+        alphas = [spectrum.mean_eigenvalue * 10.0**x for x in wanted]
+        losses.update(zip(wanted, spectrum.losses(alphas), strict=True))
+        exponents = sorted(losses)
+        if spectrum.dtype == torch.float32 and not all(map(math.isfinite, losses.values())):
+            return None
+        best = _best(exponents, losses)
+        if best is None:
+            return None
+        first, last = exponents[0], exponents[-1]
+        if best == first and first > lowest:
+            wanted = _range(max(first - _EXTENSION, lowest), first - _STEP)
+        elif best == last and last < highest:
+            wanted = _range(last + _STEP, min(last + _EXTENSION, highest))
+        else:
+            wanted = []
+    return spectrum.mean_eigenvalue * 10.0**best
+
+
+def _range(first, last):
+    return [first + _STEP * i for i in range(round((last - first) / _STEP) + 1)]
+
+
+def _best(exponents, losses):
+    smallest = min(losses.values())
+    if not math.isfinite(smallest):
+        return None
+    return max(x for x in exponents if losses[x] <= smallest * (1 + _TIE))
+
+
+class _Spectrum:
+    """Rotated rows and eigenvalues of one weighted ridge problem (visiting order)."""
+
+    def __init__(self, problem, sample_weight, dtype):
+        wide = problem.features.shape[1] > problem.features.shape[0]
+        self.dtype = torch.float64 if wide else dtype
+        self.problem = problem
+        self.weight = sample_weight.to(self.dtype)
+        rows = problem.rows(self.dtype)
+        self.center = weighted_center(rows, sample_weight, problem.fit_intercept)
+        decompose = self._decompose_wide if wide else self._decompose_tall
+        self.eigenvalues, self.rotation = decompose(rows)
+        self.mean_eigenvalue = float(self.eigenvalues.sum()) / min(problem.features.shape)
+        self.constant = 0.0  # the intercept's share of every entry of H
+        if problem.fit_intercept:
+            self.constant = 1 / float(sample_weight.double().sum())
+        self.mean = weighted_target_mean(problem.targets, self.weight, problem.fit_intercept)
+        self.rows = rows.transform(self.rotate, self.eigenvalues.shape[0], keep=False)
+        self.moment = self.rows.reduce(self._moment, self.weight)[0]
+
+    def _decompose_tall(self, rows):
+        gram = weighted_gram(rows, self.weight, self.center)
+        eigenvalues, vectors = torch.linalg.eigh(gram.double())
+        return eigenvalues.clamp_(min=0).to(self.dtype), vectors.to(self.dtype)
+
+    def _decompose_wide(self, rows):
+        """Through the Gram matrix of the rows, (n, n): only that many directions have weight."""
+        features = rows.select(torch.arange(rows.n_rows, device=rows.device))
+        scaled = center_rows(features, self.center).mul_(self.weight.sqrt()[:, None])
+        eigenvalues, vectors = torch.linalg.eigh(scaled @ scaled.T)
+        present = eigenvalues > eigenvalues[-1] * len(eigenvalues) * torch.finfo(self.dtype).eps
+        eigenvalues, vectors = eigenvalues[present], vectors[:, present]
+        return eigenvalues, scaled.T @ (vectors / eigenvalues.sqrt())
+
+    def rotate(self, features):
+        """Rotated rows (m, q) of ``features`` (m, p)."""
+        return center_rows(features.to(self.dtype), self.center) @ self.rotation
+
+    def _moment(self, block, rotated, weight):
+        values = centered_targets(self.problem.targets, self.mean, block.rows)
+        return (rotated.T @ values.mul_(weight[:, None]),)
+
+    def losses(self, alphas):
+        """Mean squared error at every penalty; infinite where the dtype does not resolve it."""
+        alphas = self.eigenvalues.new_tensor(alphas)
+        step = max(_OUTPUTS_AT_ONCE // self.moment.shape[1], 1)
+        return torch.cat([self._losses(part) for part in alphas.split(step)]).tolist()
+
+    def _losses(self, alphas):
+        shrunk = 1 / (self.eigenvalues[:, None] + alphas)  # (q, A)
+        coef = (shrunk[:, :, None] * self.moment[:, None, :]).flatten(1)  # (q, A k)
+        if self.problem.validation is not None:
+            return self._validation_losses(coef, len(alphas))
+
+        def add(block, rotated, weight, judge):
+            values = centered_targets(self.problem.targets, self.mean, block.rows)
+            residuals = (rotated @ coef).unflatten(1, (len(alphas), -1)) - values[:, None, :]
+            squares = self._loo_squares(block, rotated, weight, shrunk, residuals)
+            return (judge.double() @ squares.double(),)
+
+        judge = self.problem.validation_weight
+        return self.rows.reduce(add, self.weight, judge)[0] / judge.double().sum()
+
+    def _loo_squares(self, block, rotated, weight, shrunk, residuals):
+        """Squared LOO residuals (b, A), summed over outputs."""
+        if block.group_size == 1:
+            leverage = rotated.square() @ shrunk + self.constant
+            share = 1 - weight[:, None] * leverage
+            squares = residuals.square().sum(dim=2) / share.square()
+            return squares.masked_fill_(share < least_share(self.dtype), torch.inf)
+        columns = []
+        for number in range(shrunk.shape[1]):
+            whitened = self._whiten(rotated, shrunk[:, number])
+            columns.append(_left_out_squares(block, whitened, weight, residuals[:, number]))
+        return torch.stack(columns, dim=1)
+
+    def _whiten(self, rotated, shrunk):
+        whitened = rotated * shrunk.sqrt()
+        if not self.constant:
+            return whitened
+        constant = whitened.new_full((whitened.shape[0], 1), self.constant**0.5)
+        return torch.cat([whitened, constant], dim=1)
+
+    def _validation_losses(self, coef, n_alphas):
+        features, targets = self.problem.validation
+        total = torch.zeros(n_alphas, dtype=torch.float64, device=features.device)
+        for start in range(0, targets.n_rows, _VALIDATION_ROWS):
+            rows = slice(start, start + _VALIDATION_ROWS)
+            values = centered_targets(targets, self.mean, rows)
+            predictions = (self.rotate(features[rows]) @ coef).unflatten(1, (n_alphas, -1))
+            total += (predictions - values[:, None, :]).double().square().sum(dim=(0, 2))
+        return total / targets.n_rows
+
+
+def _left_out_squares(block, whitened, weight, residuals):
+    """Squared LOO residuals (b,) of the groups in a block at one penalty."""
+    try:
+        solved = solve_whitened(*(stack(block, x) for x in (whitened, weight, residuals)))
+    except InsufficientPrecisionError:
+        return residuals.new_full((residuals.shape[0],), torch.inf)
+    return solved.square().sum(dim=2).flatten()

@@ -1,0 +1,90 @@
+"""When a factorisation can be trusted, and full float32 products while it is made."""
+
+import contextlib
+
+import torch
+
+_POWER_STEPS = 12
+
+
+class InsufficientPrecisionError(ArithmeticError):
+    """The dtype does not suffice for this problem; the caller tries a wider one or gives up."""
+
+
+@contextlib.contextmanager
+def full_float32():
+    """Switch reduced-precision float32 products (TF32, bfloat16) off, and back as they were."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def cholesky(matrix):
+    """Lower Cholesky factor, or InsufficientPrecisionError: nothing is added to the diagonal."""
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    if int(info) != 0:
+        raise InsufficientPrecisionError("the penalised Gram matrix is not positive definite")
+    return factor
+
+
+def cholesky_stack(matrices):
+    """Lower Cholesky factors of I minus the own blocks (G, m, m), or InsufficientPrecisionError."""
+    factors, info = torch.linalg.cholesky_ex(matrices)
+    if bool(info.any()):
+        raise InsufficientPrecisionError(
+            "without one of the groups, the rest of the data does not determine its predictions"
+        )
+    return factors
+
+
+def condition_estimate(matrix, factor):
+    """Estimate the condition number of ``matrix`` scaled to a unit diagonal.
+
+    The scaling is what a Cholesky factorisation is insensitive to (van der Sluis 1969). Power steps
+    from a fixed vector: a lower bound, cheap beside the factorisation.
+    """
+    scale = matrix.diagonal().rsqrt()
+    vector = torch.linspace(1, 2, matrix.shape[0], dtype=matrix.dtype, device=matrix.device)
+    vector[1::2] *= -1
+    largest, smallest_inverse = vector / vector.norm(), vector / vector.norm()
+    for _ in range(_POWER_STEPS):
+        largest = scale * (matrix @ (scale * largest))
+        norm = largest.norm()
+        largest = largest / norm
+        smallest_inverse = torch.cholesky_solve((smallest_inverse / scale)[:, None], factor)[:, 0]
+        smallest_inverse = smallest_inverse / scale
+        norm_inverse = smallest_inverse.norm()
+        smallest_inverse = smallest_inverse / norm_inverse
+    return float(norm * norm_inverse)
+
+
+def require_condition(matrix, factor):
+    """Raise InsufficientPrecisionError unless the condition number leaves some digits."""
+    condition = condition_estimate(matrix, factor)
+    if not condition * 10 * torch.finfo(matrix.dtype).eps <= 1:
+        raise InsufficientPrecisionError(
+            f"the penalised Gram matrix has a condition number near {condition:.1e}"
+        )
+
+
+def least_share(dtype, *, subtracted=True):
+    """Smallest 1 - leverage whose digits ``dtype`` keeps."""
+    if subtracted and dtype == torch.float32:
+        return 0.05
+    return 1e4 * torch.finfo(dtype).eps
+
+
+def require_residual_share(smallest, dtype, *, subtracted=True):
+    """Raise InsufficientPrecisionError when a row (or group) decides its own prediction.
+
+    ``smallest`` is the least 1 - leverage; ``subtracted`` says that it was found by subtraction
+    from 1, so that float32 keeps too few digits of it well before it vanishes.
+    """
+    if not smallest >= least_share(dtype, subtracted=subtracted):
+        raise InsufficientPrecisionError(
+            f"a row or group left out has 1 - leverage = {smallest:.1e}: the rest of the data does "
+            "not determine its prediction"
+        )

@@ -1,0 +1,233 @@
+"""One weighted ridge problem, asked for its leave-one-out loss and its dataset derivative.
+
+The front door of ``skdiva.loo``: arrays come and go in input order; blocks, visiting order and the
+choice of a precision that suffices stay behind it.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skdiva.loo.leave_one_out import leave_one_out
+from skdiva.loo.losses import check_loss
+from skdiva.loo.precision import InsufficientPrecisionError, full_float32
+from skdiva.loo.row_blocks import TensorRows, default_batch_size, make_layout
+from skdiva.loo.smoother import make_smoother
+from skdiva.loo.weight_derivative import loo_weight_derivative, validation_weight_derivative
+
+_LOSS_ROWS = 2**16  # losses are evaluated this many rows at a time
+
+
+class Evaluation(NamedTuple):
+    """Leave-one-out answers at given weights, in input order."""
+
+    loss: float  # mean LOO loss over the validation weights, or mean validation loss
+    derivative: Tensor | None  # (n,), of ``loss`` with respect to the sample weights
+    loo_predictions: Tensor  # (n, k), initial outputs included
+    loo_residuals: Tensor  # (n, k), prediction minus target
+    leverage: Tensor  # (n,), h_i
+    one_minus_leverage: Tensor  # (n,), 1 - a_i h_i
+
+
+class Problem:
+    """Features, targets and loss of a weighted ridge model.
+
+    Parameters
+    ----------
+    features : tensor of shape (n, p)
+    targets : ClassTargets or ValueTargets
+    loss : object
+        With ``value`` and ``derivative``, see ``losses.py``.
+    fit_intercept : bool, default=True
+        Add an intercept that is not penalised.
+    validation_weight : tensor of shape (n,), optional
+        Fixed weight of every row's leave-one-out loss; 1 if not given.
+    groups : int64 tensor of shape (n,), optional
+        Codes 0 .. G - 1; rows of one group are left out together.
+    validation : tuple of (tensor of shape (m, p), targets), optional
+        Its mean loss replaces the leave-one-out loss.
+    batch_size : int or "auto", default="auto"
+        Rows visited at a time.
+    """
+
+    def __init__(
+        self,
+        features,
+        targets,
+        *,
+        loss,
+        fit_intercept=True,
+        validation_weight=None,
+        groups=None,
+        validation=None,
+        batch_size="auto",
+    ):
+        check_loss(loss)
+        n_rows, n_columns = features.shape
+        if batch_size == "auto":
+            batch_size = default_batch_size(n_columns, features.device, features.itemsize)
+        self.features = features
+        self.layout = make_layout(n_rows, batch_size, groups)
+        self.targets = targets.arrange(self.layout)
+        self.loss = loss
+        self.fit_intercept = fit_intercept
+        if validation_weight is None:
+            validation_weight = features.new_ones(n_rows)
+        self.validation_weight = self.layout.arrange(validation_weight)
+        self.validation = validation
+
+    @property
+    def dtype(self):
+        """Working precision: that of the features."""
+        return self.features.dtype
+
+    def rows(self, dtype):
+        """Row blocks of the features."""
+        return TensorRows(self.features, self.layout, dtype)
+
+    def smoother(self, sample_weight, alpha, dtype):
+        """Factorise at the weights (visiting order)."""
+        return make_smoother(self.rows(dtype), sample_weight, alpha, self.fit_intercept)
+
+
+def evaluate(problem, sample_weight, alpha):
+    """Loss, dataset derivative and leave-one-out predictions at given weights.
+
+    Parameters
+    ----------
+    problem : Problem
+    sample_weight : tensor of shape (n,)
+        Non-negative.
+    alpha : float
+        Ridge penalty, positive.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ValueError
+        If ``alpha`` is too small even for float64, or one row or group holds all the weight.
+    """
+    return _with_sufficient_precision(problem, sample_weight, alpha, _evaluate)
+
+
+def predict_leave_one_out(problem, sample_weight, alpha):
+    """Loss and leave-one-out predictions: `evaluate` with ``derivative=None``, at half the cost."""
+    return _with_sufficient_precision(problem, sample_weight, alpha, _predict_leave_one_out)
+
+
+def fit_ridge(problem, sample_weight, alpha):
+    """Return the ridge model itself: ``coef`` (p, k) and ``intercept`` (k,)."""
+
+    def fit(problem, smoother):
+        coef, intercept = smoother.coefficients(problem.targets)
+        return coef.to(problem.dtype), intercept.to(problem.dtype)
+
+    return _with_sufficient_precision(problem, sample_weight, alpha, fit)
+
+
+def new_row_form(problem, sample_weight, alpha):
+    """Return the `NewRowForm` that scores rows outside the training set."""
+
+    def make(problem, smoother):
+        loo = leave_one_out(smoother, problem.targets)
+        _, gradient = _loss_and_gradient(
+            problem.loss, loo.loo_predictions, problem.targets, problem.validation_weight
+        )
+        first = smoother.solve_left_out(gradient, transposed=True)
+        return smoother.new_row_form(first, smoother.sample_weight[:, None] * loo.loo_residuals)
+
+    return _with_sufficient_precision(problem, sample_weight, alpha, make)
+
+
+@full_float32()
+def _with_sufficient_precision(problem, sample_weight, alpha, function):
+    """Call ``function(problem, smoother)``, in float64 where the features' dtype does not suffice."""
+    weight = problem.layout.arrange(sample_weight)
+    _require_two_groups(problem, weight)
+    for dtype in dict.fromkeys((problem.dtype, torch.float64)):
+        try:
+            return function(problem, problem.smoother(weight, alpha, dtype))
+        except InsufficientPrecisionError as error:
+            reason = error
+    raise ValueError(
+        f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
+        "Use a larger alpha, or remove rows or columns that duplicate or dwarf the others."
+    ) from reason
+
+
+def _require_two_groups(problem, weight):
+    held = weight > 0
+    blocks = ((b, held[b.rows].reshape(-1, b.group_size)) for b in problem.layout.blocks)
+    n_groups = sum(int(part.any(dim=1).sum()) for _, part in blocks)
+    if n_groups < 2:
+        raise ValueError(
+            "Leave-one-out needs positive weight in at least two rows (two groups, when groups are "
+            f"given); got {n_groups}. Give weight to more rows, or use smaller groups."
+        )
+
+
+def _loss_and_gradient(loss, predictions, targets, weight):
+    """Weighted mean loss, and its derivative with respect to every prediction, (n, k)."""
+    weight = weight / weight.double().sum()
+    gradient = torch.empty_like(predictions)
+    total = 0.0
+    for start in range(0, targets.n_rows, _LOSS_ROWS):
+        rows = slice(start, start + _LOSS_ROWS)
+        dense = targets.block(rows, predictions.dtype)
+        share = weight[rows]
+        total += float(share.double() @ loss.value(predictions[rows], dense).double())
+        gradient[rows] = loss.derivative(predictions[rows], dense)
+        gradient[rows] *= share.to(predictions.dtype)[:, None]
+    return total, gradient
+
+
+def _validation_loss(problem, smoother):
+    features, targets = problem.validation
+    predictions = smoother.predict(features, problem.targets)
+    if targets.initial_outputs is not None:
+        predictions = predictions + targets.initial_outputs
+    uniform = predictions.new_ones(targets.n_rows)
+    return _loss_and_gradient(problem.loss, predictions, targets, uniform)
+
+
+def _judge(problem, smoother, loo):
+    if problem.validation is not None:
+        return _validation_loss(problem, smoother)
+    return _loss_and_gradient(
+        problem.loss, loo.loo_predictions, problem.targets, problem.validation_weight
+    )
+
+
+def _predict_leave_one_out(problem, smoother):
+    loo = leave_one_out(smoother, problem.targets)
+    loss, _ = _judge(problem, smoother, loo)
+    return _evaluation(problem, loo, loss, None)
+
+
+def _evaluate(problem, smoother):
+    loo = leave_one_out(smoother, problem.targets)
+    loss, gradient = _judge(problem, smoother, loo)
+    if problem.validation is None:
+        derivative = loo_weight_derivative(smoother, loo, gradient)
+    else:
+        features = problem.validation[0]
+        derivative = validation_weight_derivative(smoother, loo.residuals, features, gradient)
+    return _evaluation(problem, loo, loss, derivative)
+
+
+def _evaluation(problem, loo, loss, derivative):
+    def restore(array):
+        return problem.layout.restore(array).to(problem.dtype)
+
+    return Evaluation(
+        loss,
+        None if derivative is None else restore(derivative),
+        restore(loo.loo_predictions),
+        restore(loo.loo_residuals),
+        restore(loo.leverage),
+        restore(loo.one_minus_leverage),
+    )

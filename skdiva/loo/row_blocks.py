@@ -1,0 +1,145 @@
+"""Rows of features, visited in blocks: the two verbs ``map`` and ``reduce``.
+
+Everything a primal factorisation does to the data is either a sum over rows (``reduce``) or one
+result per row (``map``). Whoever offers these two verbs, whatever holds the rows, can be factorised.
+Rows left out together (a group) are never split between blocks.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+_CPU_BLOCK_ELEMENTS = 2**22  # 16 MiB in float32: elementwise work on a block stays near the caches
+_CUDA_MEMORY_SHARE = 0.02
+
+
+class Block(NamedTuple):
+    """Rows ``start:stop``, in groups of ``group_size`` consecutive rows."""
+
+    start: int
+    stop: int
+    group_size: int
+
+    @property
+    def rows(self):
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The order in which rows are visited: groups contiguous, groups of one size side by side.
+
+    ``order`` is None when rows stay where they are (no groups).
+    """
+
+    n_rows: int
+    blocks: tuple
+    order: torch.Tensor | None = None
+
+    def arrange(self, row_array):
+        """Bring an array from input order into visiting order."""
+        return row_array if self.order is None else row_array[self.order]
+
+    def restore(self, row_array):
+        """Bring an array from visiting order back into input order."""
+        if self.order is None:
+            return row_array
+        out = torch.empty_like(row_array)
+        out[self.order] = row_array
+        return out
+
+
+def make_layout(n_rows, batch_size, groups=None):
+    """Cut ``n_rows`` into blocks of about ``batch_size`` rows; ``groups`` (n,) int codes or None."""
+    if groups is None:
+        return Layout(n_rows, tuple(_cut(0, n_rows, 1, batch_size)))
+    sizes = torch.bincount(groups)
+    # Stable sorts: by group, then by the size of the group.
+    by_group = torch.argsort(groups, stable=True)
+    order = by_group[torch.argsort(sizes[groups[by_group]], stable=True)]
+    blocks, start = [], 0
+    for size, count in zip(*torch.unique(sizes[sizes > 0], return_counts=True), strict=True):
+        stop = start + int(size) * int(count)
+        blocks.extend(_cut(start, stop, int(size), batch_size))
+        start = stop
+    return Layout(n_rows, tuple(blocks), order)
+
+
+def _cut(start, stop, group_size, batch_size):
+    step = max(batch_size // group_size, 1) * group_size
+    for first in range(start, stop, step):
+        yield Block(first, min(first + step, stop), group_size)
+
+
+def default_batch_size(n_columns, device, itemsize):
+    """Rows per block: near the caches on a CPU, a small share of the free memory on a GPU."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return max(int(free * _CUDA_MEMORY_SHARE) // (n_columns * itemsize), 256)
+    return min(max(_CPU_BLOCK_ELEMENTS // max(n_columns, 1), 256), 2**16)
+
+
+class TensorRows:
+    """Rows of one tensor in memory, optionally passed through a row-wise function on every visit.
+
+    Parameters
+    ----------
+    features : tensor of shape (n, p), in input order
+    layout : Layout
+    dtype : torch.dtype
+        What a visit hands over.
+    function : callable or None
+        Row-wise map from an (m, p) block to an (m, n_columns) block.
+    n_columns : int or None
+        Columns after ``function``.
+    """
+
+    def __init__(self, features, layout, dtype=None, function=None, n_columns=None):
+        self.features = features
+        self.layout = layout
+        self.dtype = features.dtype if dtype is None else dtype
+        self.device = features.device
+        self.n_rows = layout.n_rows
+        self.n_columns = features.shape[1] if n_columns is None else n_columns
+        self._function = function
+
+    def __getitem__(self, block):
+        order = self.layout.order
+        rows = block.rows if order is None else order[block.rows]
+        features = self.features[rows].to(self.dtype)
+        return features if self._function is None else self._function(features)
+
+    def select(self, positions):
+        """Return the rows at ``positions`` (visiting order)."""
+        order = self.layout.order
+        features = self.features[positions if order is None else order[positions]].to(self.dtype)
+        return features if self._function is None else self._function(features)
+
+    def reduce(self, function, *row_arrays):
+        """Sum ``function(block, rows, *arrays)``, a tuple of tensors, over the blocks."""
+        totals = None
+        for block in self.layout.blocks:
+            part = function(block, self[block], *(array[block.rows] for array in row_arrays))
+            totals = part if totals is None else tuple(t.add_(q) for t, q in zip(totals, part, strict=True))
+        return totals
+
+    def map(self, function, *row_arrays):
+        """Collect ``function(block, rows, *arrays)``, a tuple of one array per row each."""
+        outputs = None
+        for block in self.layout.blocks:
+            part = function(block, self[block], *(array[block.rows] for array in row_arrays))
+            if outputs is None:
+                outputs = tuple(q.new_empty((self.n_rows, *q.shape[1:])) for q in part)
+            for output, q in zip(outputs, part, strict=True):
+                output[block.rows] = q
+        return outputs
+
+    def transform(self, function, n_columns, *, keep):
+        """Rows after ``function``: computed once and kept, or anew on every visit."""
+        if not keep:
+            return TensorRows(self.features, self.layout, self.dtype, function, n_columns)
+        kept = self.features.new_empty((self.n_rows, n_columns), dtype=self.dtype)
+        for block in self.layout.blocks:
+            kept[block.rows] = function(self[block])
+        return TensorRows(kept, Layout(self.n_rows, self.layout.blocks))

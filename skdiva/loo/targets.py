@@ -1,0 +1,76 @@
+"""What the ridge model is fitted to, a block of rows at a time.
+
+One-hot classes are written out per block only; all n x k of them are never stored.
+"""
+
+import torch
+
+
+class ClassTargets:
+    """One-hot targets from integer labels.
+
+    Parameters
+    ----------
+    labels : int64 tensor of shape (n,)
+        Codes 0 .. n_outputs - 1.
+    n_outputs : int
+        Number of classes k.
+    initial_outputs : tensor of shape (n, k), optional
+        Outputs of the unadapted network, added to every prediction.
+    """
+
+    def __init__(self, labels, n_outputs, initial_outputs=None):
+        self.labels = labels
+        self.n_outputs = n_outputs
+        self.n_rows = labels.shape[0]
+        self.initial_outputs = initial_outputs
+
+    def block(self, rows, dtype):
+        """One-hot targets (m, k) of ``rows``."""
+        labels = self.labels[rows]
+        dense = torch.zeros((labels.shape[0], self.n_outputs), dtype=dtype, device=labels.device)
+        return dense.scatter_(1, labels[:, None], 1.0)
+
+    def arrange(self, layout):
+        """Return the same targets in visiting order."""
+        initial = self.initial_outputs
+        return ClassTargets(
+            layout.arrange(self.labels),
+            self.n_outputs,
+            None if initial is None else layout.arrange(initial),
+        )
+
+
+class ValueTargets:
+    """Numeric targets.
+
+    Parameters
+    ----------
+    values : tensor of shape (n, k)
+    initial_outputs : tensor of shape (n, k), optional
+        Outputs of the unadapted network, added to every prediction.
+    """
+
+    def __init__(self, values, initial_outputs=None):
+        self.values = values
+        self.n_rows, self.n_outputs = values.shape
+        self.initial_outputs = initial_outputs
+
+    def block(self, rows, dtype):
+        """Targets (m, k) of ``rows``."""
+        return self.values[rows].to(dtype)
+
+    def arrange(self, layout):
+        """Return the same targets in visiting order."""
+        initial = self.initial_outputs
+        return ValueTargets(
+            layout.arrange(self.values), None if initial is None else layout.arrange(initial)
+        )
+
+
+def ridge_targets(targets, rows, dtype):
+    """What the ridge model is fitted to at ``rows``: targets minus initial outputs (m, k)."""
+    dense = targets.block(rows, dtype)
+    if targets.initial_outputs is None:
+        return dense
+    return dense - targets.initial_outputs[rows].to(dtype)
