@@ -2,7 +2,7 @@
 
 import torch
 
-from skdiva.loo.products import add_symmetric_product, mirror_upper
+from skdiva.loo.products import add_symmetric_product, mirror_upper, zeros_square
 from skdiva.loo.targets import ridge_targets
 
 _ROWS = 2**16  # targets are read this many rows at a time
@@ -13,23 +13,30 @@ def weighted_center(rows, sample_weight, fit_intercept):
     if not fit_intercept:
         return torch.zeros(rows.n_columns, dtype=torch.float64, device=rows.device)
     weight = sample_weight.double()
-    total = rows.reduce(lambda _, z, a: (a @ z.double(),), weight)[0]
-    return total / weight.sum()
+
+
+    def add(total, _, features, a):
+        moment = a @ features.double()
+        return (moment if total is None else total[0].add_(moment),)
+
+    return rows.reduce(add, weight)[0] / weight.sum()
 
 
 def center_rows(features, center):
     """Subtract ``center`` (float64), in two parts: rounding it would leave an offset in float32."""
     high = center.to(features.dtype)
-    return (features - high).sub_((center - high).to(features.dtype))
+    centered = features - high
+    low = center - high
+    return centered.sub_(low.to(features.dtype)) if low.any() else centered
 
 
 def weighted_gram(rows, sample_weight, center):
     """Gram matrix (p, p) of the centred rows, weighted."""
 
-    def add(_, features, weight):
+    def add(total, _, features, weight):
         scaled = center_rows(features, center).mul_(weight.sqrt()[:, None])
-        total = features.new_zeros((rows.n_columns, rows.n_columns))
-        return (add_symmetric_product(total, scaled, scaled),)
+        gram = zeros_square(features) if total is None else total[0]
+        return (add_symmetric_product(gram, scaled, scaled),)
 
     return mirror_upper(rows.reduce(add, sample_weight)[0])
 

@@ -22,25 +22,29 @@ _DOMINATING = 0.5  # share of its own predictions beyond which a group gets expl
 def total_sums(whitened, first, second):
     """B = T'P (q, k) and M (q, q), symmetrised, over all rows."""
 
-    def add(block, t, p, v):
-        total_first = t.T @ p
-        total = t.new_zeros((t.shape[1], t.shape[1]))
-        if block.group_size == 1:
-            scaled = torch.linalg.vecdot(p, v)[:, None] * t
-            return total_first, products.add_symmetric_product(total, t, scaled)
-        p, v, grouped = (stack(block, array) for array in (p, v, t))
-        if block.group_size <= p.shape[-1]:
-            own = (p @ v.mT + v @ p.mT) / 2
-            return total_first, products.add_symmetric_product(
-                total, t, (own @ grouped).reshape(t.shape)
-            )
-        # Long groups: their share has rank k, less than their number of rows.
-        left, right = ((grouped.mT @ x).transpose(0, 1).flatten(1).T for x in (p, v))
-        products.add_symmetric_product(total, left, right / 2)
-        return total_first, products.add_symmetric_product(total, right, left / 2)
+    def add(total, block, t, p, v):
+        if total is None:
+            total = t.new_zeros((t.shape[1], p.shape[1])), products.zeros_square(t)
+        total[0].addmm_(t.T, p)
+        for left, right in _second_factors(block, t, p, v):
+            products.add_symmetric_product(total[1], left, right)
+        return total
 
     total_first, total_second = whitened.reduce(add, first, second)
     return total_first, products.mirror_upper(total_second)
+
+
+def _second_factors(block, t, p, v):
+    """Pairs of factors whose products, summed, are the block's symmetric share of M."""
+    if block.group_size == 1:
+        return [(t, torch.linalg.vecdot(p, v)[:, None] * t)]
+    p, v, grouped = (stack(block, array) for array in (p, v, t))
+    if block.group_size <= p.shape[-1]:
+        own = (p @ v.mT + v @ p.mT) / 2
+        return [(t, (own @ grouped).reshape(t.shape))]
+    # Long groups: their share has rank k, less than their number of rows.
+    left, right = ((grouped.mT @ x).transpose(0, 1).flatten(1).T for x in (p, v))
+    return [(left, right / 2), (right, left / 2)]
 
 
 def others_sums(whitened, first, second, leverage, group_leverage):
@@ -64,13 +68,14 @@ def others_sums(whitened, first, second, leverage, group_leverage):
     """
     dominating = group_leverage > _DOMINATING
     columns = DominatingColumns(whitened, first, second, dominating)
-    ordinary = (~dominating)[:, None]
-    first, second = first * ordinary, second * ordinary
+    if dominating.any():
+        first, second = (x.masked_fill(dominating[:, None], 0.0) for x in (first, second))
     total_first, total_second = total_sums(whitened, first, second)
+    half = products.triangular_half(total_second)
 
     def at_block(block, t, own_first, own_second, own_leverage):
         out_first = t @ total_first
-        out_second = products.quadratic_form(t, total_second)
+        out_second = products.quadratic_form(t, half)
         _subtract_own(block, t, own_first, own_second, own_leverage, out_first, out_second)
         columns.add_to(block, t, out_first, out_second)
         return out_first, out_second

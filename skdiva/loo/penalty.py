@@ -116,7 +116,7 @@ class _Spectrum:
         if problem.fit_intercept:
             self.constant = 1 / float(sample_weight.double().sum())
         self.mean = weighted_target_mean(problem.targets, self.weight, problem.fit_intercept)
-        self.rows = rows.transform(self.rotate, self.eigenvalues.shape[0], keep=False)
+        self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0], keep=False)
         self.moment = self.rows.reduce(self._moment, self.weight)[0]
 
     def _decompose_tall(self, rows):
@@ -133,13 +133,13 @@ class _Spectrum:
         eigenvalues, vectors = eigenvalues[present], vectors[:, present]
         return eigenvalues, scaled.T @ (vectors / eigenvalues.sqrt())
 
-    def rotate(self, features):
-        """Rotated rows (m, q) of ``features`` (m, p)."""
-        return center_rows(features.to(self.dtype), self.center) @ self.rotation
+    def _rotate(self, features, out):
+        return torch.mm(center_rows(features, self.center), self.rotation, out=out)
 
-    def _moment(self, block, rotated, weight):
+    def _moment(self, total, block, rotated, weight):
         values = centered_targets(self.problem.targets, self.mean, block.rows)
-        return (rotated.T @ values.mul_(weight[:, None]),)
+        moment = rotated.T @ values.mul_(weight[:, None])
+        return (moment if total is None else total[0].add_(moment),)
 
     def losses(self, alphas):
         """Mean squared error at every penalty; infinite where the dtype does not resolve it."""
@@ -153,11 +153,12 @@ class _Spectrum:
         if self.problem.validation is not None:
             return self._validation_losses(coef, len(alphas))
 
-        def add(block, rotated, weight, judge):
+        def add(total, block, rotated, weight, judge):
             values = centered_targets(self.problem.targets, self.mean, block.rows)
             residuals = (rotated @ coef).unflatten(1, (len(alphas), -1)) - values[:, None, :]
             squares = self._loo_squares(block, rotated, weight, shrunk, residuals)
-            return (judge.double() @ squares.double(),)
+            loss = judge.double() @ squares.double()
+            return (loss if total is None else total[0].add_(loss),)
 
         judge = self.problem.validation_weight
         return self.rows.reduce(add, self.weight, judge)[0] / judge.double().sum()
@@ -188,7 +189,8 @@ class _Spectrum:
         for start in range(0, targets.n_rows, _VALIDATION_ROWS):
             rows = slice(start, start + _VALIDATION_ROWS)
             values = centered_targets(targets, self.mean, rows)
-            predictions = (self.rotate(features[rows]) @ coef).unflatten(1, (n_alphas, -1))
+            centered = center_rows(features[rows].to(self.dtype), self.center)
+            predictions = (centered @ (self.rotation @ coef)).unflatten(1, (n_alphas, -1))
             total += (predictions - values[:, None, :]).double().square().sum(dim=(0, 2))
         return total / targets.n_rows
 

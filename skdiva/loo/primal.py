@@ -56,17 +56,17 @@ class PrimalSmoother:
         identity = torch.eye(rows.n_columns, dtype=rows.dtype, device=rows.device)
         self._inverse_factor = torch.linalg.solve_triangular(factor, identity, upper=False)
         width = rows.n_columns + fit_intercept
-        self.whitened = rows.transform(self.whiten, width, keep=_fits(rows, width))
-        (self.leverage,) = self.whitened.map(lambda _, t: (torch.linalg.vecdot(t, t),))
+        self.whitened = rows.transform(self._whiten, width, keep=_fits(rows, width))
+        (norms,) = self.whitened.map(lambda _, t: (torch.linalg.vector_norm(t, dim=1),))
+        self.leverage = norms.square_()
         self.one_minus_leverage = 1 - self.sample_weight * self.leverage
         require_residual_share(float(self.one_minus_leverage.min()), self.dtype)
 
-    def whiten(self, features):
-        """Whitened rows (m, p + fit_intercept) of ``features`` (m, p)."""
+    def _whiten(self, features, out):
+        """Write the whitened rows (m, p + fit_intercept) of ``features`` (m, p) into ``out``."""
         n_columns = features.shape[1]
-        out = features.new_empty((features.shape[0], n_columns + self.fit_intercept))
         centered = center_rows(features, self.center)
-        products.multiply_lower_transposed(centered, self._inverse_factor, out[:, :n_columns])
+        products.multiply_upper(centered, self._inverse_factor.T, out[:, :n_columns])
         if self.fit_intercept:
             out[:, -1] = self.total_weight**-0.5
         return out
@@ -74,9 +74,10 @@ class PrimalSmoother:
     def _fit(self, targets):
         mean = weighted_target_mean(targets, self.sample_weight, self.fit_intercept)
 
-        def add(block, whitened, weight):
-            values = centered_targets(targets, mean, block.rows)
-            return (whitened.T @ values.mul_(weight[:, None]),)
+        def add(total, block, whitened, weight):
+            values = centered_targets(targets, mean, block.rows).mul_(weight[:, None])
+            moment = whitened.T @ values
+            return (moment if total is None else total[0].add_(moment),)
 
         coef = self.whitened.reduce(add, self.sample_weight)[0]
         if self.fit_intercept:
@@ -102,17 +103,24 @@ class PrimalSmoother:
     def predict(self, features, targets):
         """Predictions (m, k) at other rows (m, p) of the model fitted to ``targets``."""
         coef, mean = self._fit(targets)
-        return torch.cat([self.whiten(part) @ coef + mean for part in self._parts(features)])
+        return torch.cat([part @ coef + mean for part in self._whitened_parts(features)])
 
     def adjoint(self, features, values):
         """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""
-        parts = zip(self._parts(features), self._parts(values), strict=True)
-        total = sum(self.whiten(part).T @ value for part, value in parts)
+        parts = self._whitened_parts(features)
+        step = self._largest_block
+        total = sum(
+            part.T @ value for part, value in zip(parts, values.to(self.dtype).split(step), strict=True)
+        )
         return self.whitened.map(lambda _, t: (t @ total,))[0]
 
-    def _parts(self, array):
-        step = max(block.stop - block.start for block in self.whitened.layout.blocks)
-        return torch.split(array.to(self.dtype), step)
+    @property
+    def _largest_block(self):
+        return max(block.stop - block.start for block in self.whitened.layout.blocks)
+
+    def _whitened_parts(self, features):
+        for part in features.to(self.dtype).split(self._largest_block):
+            yield self._whiten(part, part.new_empty((part.shape[0], self.whitened.n_columns)))
 
     def solve_left_out(self, values, *, transposed=False):
         """Apply (I - H_II diag(a_I))^-1, or its transpose, to every group of ``values`` (n, k)."""

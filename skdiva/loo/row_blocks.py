@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-_CPU_BLOCK_ELEMENTS = 2**22  # 16 MiB in float32: elementwise work on a block stays near the caches
+_CPU_BLOCK_ELEMENTS = 2**20  # 4 MiB in float32: elementwise work on a block stays in the caches
 _CUDA_MEMORY_SHARE = 0.02
 
 
@@ -117,12 +117,16 @@ class TensorRows:
         return features if self._function is None else self._function(features)
 
     def reduce(self, function, *row_arrays):
-        """Sum ``function(block, rows, *arrays)``, a tuple of tensors, over the blocks."""
-        totals = None
+        """Fold ``function(total, block, rows, *arrays)`` over the blocks.
+
+        ``total`` is None at the first block and what the function returned at later ones. The
+        result must be a tuple of sums, so that parts of the rows may be folded apart and added.
+        """
+        total = None
         for block in self.layout.blocks:
-            part = function(block, self[block], *(array[block.rows] for array in row_arrays))
-            totals = part if totals is None else tuple(t.add_(q) for t, q in zip(totals, part, strict=True))
-        return totals
+            arrays = (array[block.rows] for array in row_arrays)
+            total = function(total, block, self[block], *arrays)
+        return total
 
     def map(self, function, *row_arrays):
         """Collect ``function(block, rows, *arrays)``, a tuple of one array per row each."""
@@ -136,10 +140,14 @@ class TensorRows:
         return outputs
 
     def transform(self, function, n_columns, *, keep):
-        """Rows after ``function``: computed once and kept, or anew on every visit."""
+        """Rows after ``function(rows, out)``: computed once and kept, or anew on every visit."""
+
+        def visit(features):
+            return function(features, features.new_empty((features.shape[0], n_columns)))
+
         if not keep:
-            return TensorRows(self.features, self.layout, self.dtype, function, n_columns)
+            return TensorRows(self.features, self.layout, self.dtype, visit, n_columns)
         kept = self.features.new_empty((self.n_rows, n_columns), dtype=self.dtype)
         for block in self.layout.blocks:
-            kept[block.rows] = function(self[block])
+            function(self[block], kept[block.rows])
         return TensorRows(kept, Layout(self.n_rows, self.layout.blocks))

@@ -58,7 +58,8 @@ class ValueTargets:
 
     def block(self, rows, dtype):
         """Targets (m, k) of ``rows``."""
-        return self.values[rows].to(dtype)
+        # A copy, as in ClassTargets: callers write into it, and the values may be the user's y.
+        return self.values[rows].to(dtype, copy=True)
 
     def arrange(self, layout):
         """Return the same targets in visiting order."""
