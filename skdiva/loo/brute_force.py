@@ -13,14 +13,14 @@ class RefittedRidge(NamedTuple):
     """One refitted model: predictions at any row, and what its derivative needs."""
 
     coef: torch.Tensor  # (p, k)
-    intercept: torch.Tensor  # (k,)
-    center: torch.Tensor  # (p,)
+    center: torch.Tensor  # (p,), weighted mean of the features; 0 without an intercept
+    mean: torch.Tensor  # (k,), prediction there
     factor: torch.Tensor  # (p, p), upper, R'R = C^-1 of the centred rows
     inverse_total: float  # 1 / sum(a), the intercept's share of H; 0 without one
 
     def predict(self, features):
         """Predictions (m, k) at ``features`` (m, p)."""
-        return features @ self.coef + self.intercept
+        return (features - self.center) @ self.coef + self.mean
 
     def hat(self, left, right):
         """Return z_l' C z_r, intercept included, for rows ``left`` (m, p) and ``right`` (n, p)."""
@@ -60,7 +60,7 @@ def refit(features, values, sample_weight, alpha, fit_intercept=True):
     stacked_values = torch.cat([root * (values - mean), values.new_zeros(n_columns, n_outputs)])
     q, factor = torch.linalg.qr(stacked)
     coef = torch.linalg.solve_triangular(factor, q.T @ stacked_values, upper=True)
-    return RefittedRidge(coef, mean - center @ coef, center, factor, inverse_total)
+    return RefittedRidge(coef, center, mean, factor, inverse_total)
 
 
 def brute_force_loo(features, values, sample_weight, alpha, *, fit_intercept=True, groups=None):

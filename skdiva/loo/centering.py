@@ -14,7 +14,6 @@ def weighted_center(rows, sample_weight, fit_intercept):
         return torch.zeros(rows.n_columns, dtype=torch.float64, device=rows.device)
     weight = sample_weight.double()
 
-
     def add(total, _, features, a):
         moment = a @ features.double()
         return (moment if total is None else total[0].add_(moment),)

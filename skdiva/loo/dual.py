@@ -19,7 +19,12 @@ from skdiva.loo.centering import (
 )
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.own_blocks import left_out_solve, stack
-from skdiva.loo.precision import cholesky, require_condition, require_residual_share
+from skdiva.loo.precision import (
+    cholesky,
+    require_condition,
+    require_residual_share,
+    resolution,
+)
 
 
 class DualSmoother:
@@ -50,7 +55,7 @@ class DualSmoother:
         operator = self._factorise(gram[self._training][:, self._training])
         # Rounding errors are relative to what the intercept's correction was subtracted from.
         shares = operator.diagonal() / (self.alpha * self._inverse.diagonal())
-        require_residual_share(float(shares.min()), self.dtype, subtracted=False)
+        require_residual_share(float(shares.min()), self.dtype, resolution(self.dtype))
         self.one_minus_leverage = torch.ones_like(self.sample_weight)
         self.one_minus_leverage[self._training] = operator.diagonal()
         # H without its diagonal: own terms are left out, never added and subtracted.
@@ -87,14 +92,22 @@ class DualSmoother:
         within.diagonal().copy_((1 - operator.diagonal()) / root.square())
         hat[training[:, None], training] = within
         if idle.numel():
-            weighted = root[:, None] * gram[training][:, idle]
-            self._idle_solution = self._inverse @ weighted
-            across = self._idle_solution / root[:, None] + self._inverse_total
+            solution = self._inverse @ (root[:, None] * gram[training][:, idle])
+            across = solution / root[:, None] + self._inverse_total
             hat[training[:, None], idle] = across
             hat[idle[:, None], training] = across.T
-            unexplained = gram[idle][:, idle] - weighted.T @ self._idle_solution
-            hat[idle[:, None], idle] = unexplained / self.alpha + self._inverse_total
+            self._unexplained = self._unexplained_rows(solution)
+            # z' C z = |unexplained|^2 / alpha + |solution|^2, where z' z - k' S^-1 k would cancel.
+            within = self._unexplained @ self._unexplained.T / self.alpha + solution.T @ solution
+            hat[idle[:, None], idle] = within + self._inverse_total
         return hat
+
+    def _unexplained_rows(self, solution):
+        """Rows of weight zero (m, p) without the part that training rows explain: alpha C z."""
+        training, idle = (
+            center_rows(self.rows.select(x), self.center) for x in (self._training, self._idle)
+        )
+        return idle - (self._root[:, None] * solution).T @ training
 
     def _hat_with(self, features):
         """Return H between other rows (m, p) and the training rows, (m, n)."""
@@ -103,8 +116,8 @@ class DualSmoother:
         hat = torch.empty_like(gram)
         hat[:, self._training] = weighted @ self._inverse / self._root
         if self._idle.numel():
-            unexplained = gram[:, self._idle] - weighted @ self._idle_solution
-            hat[:, self._idle] = unexplained / self.alpha
+            centered = center_rows(features.to(self.dtype), self.center)
+            hat[:, self._idle] = centered @ self._unexplained.T / self.alpha
         return hat.add_(self._inverse_total)
 
     def _centered_targets(self, targets):
@@ -145,15 +158,25 @@ class DualSmoother:
             root, value, share, leverage = (
                 stack(block, array[rows])
                 for array in (
-                    self.sample_weight.sqrt(), values, self.one_minus_leverage, self.leverage
+                    self.sample_weight.sqrt(),
+                    values,
+                    self.one_minus_leverage,
+                    self.leverage,
                 )
             )
             hat = self._own_view(self._hat, block).clone()
             operator = -root[:, :, None] * hat * root[:, None, :]
             operator.diagonal(dim1=-2, dim2=-1).copy_(share)
             hat.diagonal(dim1=-2, dim2=-1).copy_(leverage)
+            # Nothing was subtracted from 1: errors are relative to the diagonal itself.
             solved = left_out_solve(
-                hat, operator, root, value, transposed=transposed, subtracted=False
+                hat,
+                operator,
+                root,
+                value,
+                transposed=transposed,
+                scale=share,
+                least=resolution(self.dtype),
             )
             out[rows] = solved.reshape(-1, values.shape[1])
         return out
@@ -189,9 +212,7 @@ class DualSmoother:
         projection = self._inverse.new_empty((self.rows.n_columns, self.rows.n_rows))
         projection[:, training] = (train_rows.T * root) @ self._inverse / root
         if idle.numel():
-            idle_rows = center_rows(self.rows.select(idle), self.center)
-            explained = (train_rows.T * root) @ self._idle_solution
-            projection[:, idle] = (idle_rows.T - explained) / self.alpha
+            projection[:, idle] = self._unexplained.T / self.alpha
         offset = torch.full_like(self.sample_weight, self._inverse_total)
         quadratic = torch.zeros_like(self._hat)
         for block in self.layout.blocks:

@@ -14,9 +14,9 @@ import torch
 
 
 class NewRowForm(NamedTuple):
-    """How to score new rows: with t = (z - center) projection + offset,
+    """How to score new rows.
 
-    derivative = - <t' first, e> - t' second t.
+    With t = (z - center) projection + offset, derivative = - <t' first, e> - t' second t.
     """
 
     center: torch.Tensor  # (p,)

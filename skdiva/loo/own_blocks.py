@@ -14,8 +14,16 @@ import torch
 from skdiva.loo.precision import cholesky_stack, require_residual_share
 
 
+def own_blocks(whitened, weight):
+    """S (G, m), H_II and I - S H_II S (G, m, m) from whitened rows (G, m, q), H_II = T T'."""
+    root, hat = weight.sqrt(), whitened @ whitened.mT
+    operator = -root[:, :, None] * hat * root[:, None, :]
+    operator.diagonal(dim1=-2, dim2=-1).add_(1)
+    return root, hat, operator
+
+
 def left_out_solve(
-    own_hat, left_out_operator, root_weight, values, *, transposed=False, subtracted=True
+    own_hat, operator, root_weight, values, *, transposed=False, scale=1.0, least=None
 ):
     """Apply (I - H_II diag(a_I))^-1, or its transpose, to ``values`` (G, m, k).
 
@@ -23,20 +31,20 @@ def left_out_solve(
     ----------
     own_hat : tensor of shape (G, m, m)
         H_II.
-    left_out_operator : tensor of shape (G, m, m)
+    operator : tensor of shape (G, m, m)
         I - S H_II S.
     root_weight : tensor of shape (G, m)
     values : tensor of shape (G, m, k)
     transposed : bool
-    subtracted : bool
-        Whether the operator's diagonal came from subtracting leverages from 1. If not, its errors
-        are relative to the diagonal itself.
+    scale : 1 or tensor of shape (G, m)
+        Size of the numbers that the operator's diagonal was computed from: 1 where leverages were
+        subtracted from 1.
+    least : float, optional
+        Smallest Cholesky pivot, in units of ``scale``, that is accepted.
     """
-    factor = cholesky_stack(left_out_operator)
-    pivots = factor.diagonal(dim1=-2, dim2=-1).square()
-    if not subtracted:
-        pivots = pivots / left_out_operator.diagonal(dim1=-2, dim2=-1)
-    require_residual_share(float(pivots.min()), values.dtype, subtracted=subtracted)
+    factor = cholesky_stack(operator)
+    pivots = factor.diagonal(dim1=-2, dim2=-1).square() / scale
+    require_residual_share(float(pivots.min()), values.dtype, least)
     root = root_weight[..., None]
     if transposed:
         return values + root * torch.cholesky_solve(root * (own_hat @ values), factor)
@@ -49,9 +57,7 @@ def solve_whitened(whitened, weight, values, *, transposed=False):
     For more rows than columns by Woodbury: (I - T T' A)^-1 = I + T (I - T' A T)^-1 T' A.
     """
     if whitened.shape[1] <= whitened.shape[2]:
-        root, hat = weight.sqrt(), whitened @ whitened.mT
-        operator = -root[:, :, None] * hat * root[:, None, :]
-        operator.diagonal(dim1=-2, dim2=-1).add_(1)
+        root, hat, operator = own_blocks(whitened, weight)
         return left_out_solve(hat, operator, root, values, transposed=transposed)
     weighted = weight[..., None] * whitened
     identity = torch.eye(whitened.shape[-1], dtype=whitened.dtype, device=whitened.device)

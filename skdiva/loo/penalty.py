@@ -134,7 +134,7 @@ class _Spectrum:
         return eigenvalues, scaled.T @ (vectors / eigenvalues.sqrt())
 
     def _rotate(self, features, out):
-        return torch.mm(center_rows(features, self.center), self.rotation, out=out)
+        torch.mm(center_rows(features, self.center), self.rotation, out=out)
 
     def _moment(self, total, block, rotated, weight):
         values = centered_targets(self.problem.targets, self.mean, block.rows)

@@ -70,20 +70,22 @@ def require_condition(matrix, factor):
         )
 
 
-def least_share(dtype, *, subtracted=True):
-    """Smallest 1 - leverage whose digits ``dtype`` keeps."""
-    if subtracted and dtype == torch.float32:
-        return 0.05
+def least_share(dtype):
+    """Smallest 1 - leverage, found by subtraction from 1, whose digits ``dtype`` keeps."""
+    return 0.05 if dtype == torch.float32 else resolution(dtype)
+
+
+def resolution(dtype):
+    """Smallest share of a number, found by subtraction from it, that is not rounding error."""
     return 1e4 * torch.finfo(dtype).eps
 
 
-def require_residual_share(smallest, dtype, *, subtracted=True):
+def require_residual_share(smallest, dtype, least=None):
     """Raise InsufficientPrecisionError when a row (or group) decides its own prediction.
 
-    ``smallest`` is the least 1 - leverage; ``subtracted`` says that it was found by subtraction
-    from 1, so that float32 keeps too few digits of it well before it vanishes.
+    ``smallest`` is the least 1 - leverage, ``least`` what is accepted (`least_share` if not given).
     """
-    if not smallest >= least_share(dtype, subtracted=subtracted):
+    if not smallest >= (least_share(dtype) if least is None else least):
         raise InsufficientPrecisionError(
             f"a row or group left out has 1 - leverage = {smallest:.1e}: the rest of the data does "
             "not determine its prediction"

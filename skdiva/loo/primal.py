@@ -4,29 +4,26 @@ Objective: minimise over W and an unpenalised intercept
 
     sum_i a_i |z_i' W + intercept - y_i|^2 + alpha |W|^2.
 
-With the weighted mean of Z subtracted, the intercept decouples: C^-1 = Z' diag(a) Z + alpha I on
-the centred rows, and the intercept adds 1 / sum(a) to every entry of H. *Whitened* rows
-t_i = (L^-1 z_i, 1 / sqrt(sum a)), with L L' = C^-1, therefore give H = T T', and every quantity of
-``smoother.py`` is a product of whitened rows. They are kept when they fit, else made on each visit.
+Every answer is a product of whitened rows T, H = T T' (``whitening.py``). They are kept when they
+fit into memory, else made anew on each visit. Rows that decide their own prediction stay out of
+the factorisation (``set_aside.py``).
 """
 
 import torch
 
-from skdiva.loo import products
-from skdiva.loo.centering import (
-    center_rows,
-    centered_targets,
-    weighted_center,
-    weighted_gram,
-    weighted_target_mean,
-)
+from skdiva.loo.centering import centered_targets, weighted_target_mean
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.others_sums import others_sums, total_sums
-from skdiva.loo.own_blocks import group_sums, solve_whitened, stack
-from skdiva.loo.precision import cholesky, require_condition, require_residual_share
+from skdiva.loo.own_blocks import group_sums, left_out_solve, own_blocks, solve_whitened, stack
+from skdiva.loo.precision import require_residual_share
+from skdiva.loo.set_aside import SetAside
+from skdiva.loo.whitening import Whitening
 
 _KEEP_BYTES = 2**29  # whitened rows up to this size are kept on a CPU
 _KEEP_SHARE = 0.25  # of the free memory, on a GPU
+# 1 - leverage below which subtraction from 1 costs digits that are wanted.
+_DECIDING = {torch.float32: 0.05, torch.float64: 1e-5}
+_ROUNDS = 3  # setting rows aside can uncover others that they masked
 
 
 class PrimalSmoother:
@@ -47,31 +44,45 @@ class PrimalSmoother:
         self.dtype = rows.dtype
         self.sample_weight = sample_weight.to(rows.dtype)
         self.fit_intercept = fit_intercept
-        self.total_weight = float(sample_weight.double().sum())
-        self.center = weighted_center(rows, sample_weight, fit_intercept)
-        gram = weighted_gram(rows, self.sample_weight, self.center)
-        gram.diagonal().add_(alpha)
-        factor = cholesky(gram)
-        require_condition(gram, factor)
-        identity = torch.eye(rows.n_columns, dtype=rows.dtype, device=rows.device)
-        self._inverse_factor = torch.linalg.solve_triangular(factor, identity, upper=False)
-        width = rows.n_columns + fit_intercept
+        self._build(rows, sample_weight, alpha, sample_weight.new_empty(0, dtype=torch.long))
+        for _ in range(_ROUNDS):
+            positions = self._deciding_rows()
+            if len(positions) in (0, len(self._aside.positions)):
+                break
+            self._build(rows, sample_weight, alpha, positions)
+        unsafe = self.one_minus_leverage.index_fill(0, self._aside.positions, 1.0)
+        require_residual_share(float(unsafe.min()), self.dtype)
+
+    def _build(self, rows, sample_weight, alpha, aside):
+        """Factorise all rows but those at ``aside``; whiten all."""
+        others_weight = sample_weight.index_fill(0, aside, 0.0)
+        self._whitening = Whitening(rows, others_weight, alpha, self.fit_intercept)
+        self._aside = SetAside(
+            aside, self._whitening(rows.select(aside)), self.sample_weight[aside]
+        )
+        width = self._whitening.width + len(self._aside.shrink)
         self.whitened = rows.transform(self._whiten, width, keep=_fits(rows, width))
+        self.whitened.replace(aside, self._aside.whitened)
         (norms,) = self.whitened.map(lambda _, t: (torch.linalg.vector_norm(t, dim=1),))
         self.leverage = norms.square_()
         self.one_minus_leverage = 1 - self.sample_weight * self.leverage
-        require_residual_share(float(self.one_minus_leverage.min()), self.dtype)
+        self.one_minus_leverage[aside] = self._aside.operator.diagonal()
+
+    def _deciding_rows(self):
+        """Rows to set aside; none if they are too many to be worth it."""
+        deciding = self.one_minus_leverage < _DECIDING[self.dtype]
+        deciding[self._aside.positions] = True
+        positions = torch.nonzero(deciding)[:, 0]
+        n_others = len(deciding) - len(positions)
+        limit = min(max(8, self._whitening.width // 8), n_others // 2)
+        return positions if len(positions) <= limit else self._aside.positions
 
     def _whiten(self, features, out):
-        """Write the whitened rows (m, p + fit_intercept) of ``features`` (m, p) into ``out``."""
-        n_columns = features.shape[1]
-        centered = center_rows(features, self.center)
-        products.multiply_upper(centered, self._inverse_factor.T, out[:, :n_columns])
-        if self.fit_intercept:
-            out[:, -1] = self.total_weight**-0.5
-        return out
+        self._whitening.write(features, out[:, : self._whitening.width])
+        self._aside.extend(out)
 
     def _fit(self, targets):
+        """Whitened coefficients (q, k), mean of the targets (k,), residuals of rows set aside."""
         mean = weighted_target_mean(targets, self.sample_weight, self.fit_intercept)
 
         def add(total, block, whitened, weight):
@@ -79,48 +90,45 @@ class PrimalSmoother:
             moment = whitened.T @ values
             return (moment if total is None else total[0].add_(moment),)
 
-        coef = self.whitened.reduce(add, self.sample_weight)[0]
-        if self.fit_intercept:
-            coef[-1] = 0.0  # the weighted mean of centred targets, but for rounding
-        return coef, mean
+        aside = self._aside
+        others_weight = self.sample_weight.index_fill(0, aside.positions, 0.0)
+        moment = self.whitened.reduce(add, others_weight)[0]
+        values = centered_targets(targets, mean, aside.positions)
+        residuals = aside.residuals(values, moment)
+        return moment + aside.whitened.T @ (aside.weight[:, None] * values), mean, residuals
 
     def coefficients(self, targets):
         """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge model."""
-        whitened_coef, mean = self._fit(targets)
-        coef = self._inverse_factor.T @ whitened_coef[: self._inverse_factor.shape[0]]
-        return coef, mean - self.center.to(self.dtype) @ coef
+        whitened_coef, mean, _ = self._fit(targets)
+        coef, intercept = self._whitening.unwhiten(self._aside.contract(whitened_coef))
+        return coef, mean + intercept
 
     def residuals(self, targets):
         """Prediction minus target of every row, (n, k)."""
-        coef, mean = self._fit(targets)
+        coef, mean, aside_residuals = self._fit(targets)
 
         def predict(block, whitened):
             values = centered_targets(targets, mean, block.rows)
             return (torch.addmm(values, whitened, coef, beta=-1),)
 
-        return self.whitened.map(predict)[0]
+        (residuals,) = self.whitened.map(predict)
+        residuals[self._aside.positions] = aside_residuals
+        return residuals
 
     def predict(self, features, targets):
         """Predictions (m, k) at other rows (m, p) of the model fitted to ``targets``."""
-        coef, mean = self._fit(targets)
-        return torch.cat([part @ coef + mean for part in self._whitened_parts(features)])
+        coef, intercept = self.coefficients(targets)
+        return features.to(self.dtype) @ coef + intercept
 
     def adjoint(self, features, values):
         """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""
-        parts = self._whitened_parts(features)
-        step = self._largest_block
-        total = sum(
-            part.T @ value for part, value in zip(parts, values.to(self.dtype).split(step), strict=True)
-        )
+        step = max(block.stop - block.start for block in self.whitened.layout.blocks)
+        total = 0.0
+        for part, value in zip(features.split(step), values.split(step), strict=True):
+            whitened = self.whitened.features.new_empty((len(part), self.whitened.n_columns))
+            self._whiten(part.to(self.dtype), whitened)
+            total = total + whitened.T @ value.to(self.dtype)
         return self.whitened.map(lambda _, t: (t @ total,))[0]
-
-    @property
-    def _largest_block(self):
-        return max(block.stop - block.start for block in self.whitened.layout.blocks)
-
-    def _whitened_parts(self, features):
-        for part in features.to(self.dtype).split(self._largest_block):
-            yield self._whiten(part, part.new_empty((part.shape[0], self.whitened.n_columns)))
 
     def solve_left_out(self, values, *, transposed=False):
         """Apply (I - H_II diag(a_I))^-1, or its transpose, to every group of ``values`` (n, k)."""
@@ -129,7 +137,11 @@ class PrimalSmoother:
             if block.group_size == 1:
                 return (value / self.one_minus_leverage[block.rows, None],)
             t, a, v = (stack(block, array) for array in (whitened, weight, value))
-            solved = solve_whitened(t, a, v, transposed=transposed)
+            if not self._aside.touches(block):
+                return (solve_whitened(t, a, v, transposed=transposed).reshape(value.shape),)
+            root, hat, operator = own_blocks(t, a)
+            scale = self._aside.write_operator(block, operator)
+            solved = left_out_solve(hat, operator, root, v, transposed=transposed, scale=scale)
             return (solved.reshape(value.shape),)
 
         return self.whitened.map(solve, self.sample_weight, values)[0]
@@ -142,13 +154,13 @@ class PrimalSmoother:
     def new_row_form(self, first, second):
         """The same sums at rows of no group; see ``smoother.Smoother``."""
         total_first, total_second = total_sums(self.whitened, first, second)
-        inverse = self._inverse_factor
-        projection = inverse.new_zeros((inverse.shape[0], total_first.shape[0]))
-        projection[:, : inverse.shape[0]] = inverse.T
-        offset = inverse.new_zeros(total_first.shape[0])
-        if self.fit_intercept:
-            offset[-1] = self.total_weight**-0.5
-        return NewRowForm(self.center, projection, offset, total_first, total_second)
+        projection, offset = self._whitening.as_affine()
+        affine = projection.new_empty((len(projection) + 1, self.whitened.n_columns))
+        affine[:-1, : projection.shape[1]], affine[-1, : projection.shape[1]] = projection, offset
+        self._aside.extend(affine)
+        return NewRowForm(
+            self._whitening.center, affine[:-1], affine[-1], total_first, total_second
+        )
 
 
 def _fits(rows, width):

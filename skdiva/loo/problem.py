@@ -145,7 +145,7 @@ def new_row_form(problem, sample_weight, alpha):
 
 @full_float32()
 def _with_sufficient_precision(problem, sample_weight, alpha, function):
-    """Call ``function(problem, smoother)``, in float64 where the features' dtype does not suffice."""
+    """Call ``function(problem, smoother)``, in float64 where the features' dtype falls short."""
     weight = problem.layout.arrange(sample_weight)
     _require_two_groups(problem, weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):

@@ -19,7 +19,7 @@ def zeros_square(rows):
 
 
 def add_symmetric_product(total, left, right):
-    """Add ``left' right``, known to be symmetric, to ``total`` (q, q); read its upper triangle only."""
+    """Add ``left' right``, known to be symmetric, to the upper triangle of ``total`` (q, q)."""
     n_columns = total.shape[0]
     if n_columns <= LEAF:
         return total.addmm_(left.T, right)

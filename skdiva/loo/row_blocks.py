@@ -1,7 +1,7 @@
 """Rows of features, visited in blocks: the two verbs ``map`` and ``reduce``.
 
 Everything a primal factorisation does to the data is either a sum over rows (``reduce``) or one
-result per row (``map``). Whoever offers these two verbs, whatever holds the rows, can be factorised.
+result per row (``map``). Whoever offers these two verbs can be factorised, whatever holds the rows.
 Rows left out together (a group) are never split between blocks.
 """
 
@@ -23,6 +23,7 @@ class Block(NamedTuple):
 
     @property
     def rows(self):
+        """The rows as a slice."""
         return slice(self.start, self.stop)
 
 
@@ -51,7 +52,7 @@ class Layout:
 
 
 def make_layout(n_rows, batch_size, groups=None):
-    """Cut ``n_rows`` into blocks of about ``batch_size`` rows; ``groups`` (n,) int codes or None."""
+    """Cut rows into blocks of about ``batch_size``; ``groups`` are int64 codes (n,) or None."""
     if groups is None:
         return Layout(n_rows, tuple(_cut(0, n_rows, 1, batch_size)))
     sizes = torch.bincount(groups)
@@ -103,18 +104,35 @@ class TensorRows:
         self.n_rows = layout.n_rows
         self.n_columns = features.shape[1] if n_columns is None else n_columns
         self._function = function
+        self._replaced = None
 
     def __getitem__(self, block):
-        order = self.layout.order
-        rows = block.rows if order is None else order[block.rows]
-        features = self.features[rows].to(self.dtype)
-        return features if self._function is None else self._function(features)
+        rows = self._visit(block.rows)
+        if self._replaced is not None:
+            positions, values = self._replaced
+            inside = (positions >= block.start) & (positions < block.stop)
+            rows[positions[inside] - block.start] = values[inside]
+        return rows
 
     def select(self, positions):
-        """Return the rows at ``positions`` (visiting order)."""
+        """Return the rows at ``positions``, an int64 tensor (visiting order)."""
+        rows = self._visit(positions)
+        if self._replaced is not None:
+            here, there = torch.nonzero(positions[:, None] == self._replaced[0], as_tuple=True)
+            rows[here] = self._replaced[1][there]
+        return rows
+
+    def _visit(self, rows):
         order = self.layout.order
-        features = self.features[positions if order is None else order[positions]].to(self.dtype)
+        features = self.features[rows if order is None else order[rows]].to(self.dtype)
         return features if self._function is None else self._function(features)
+
+    def replace(self, positions, values):
+        """Hand over ``values`` (m, n_columns) for the rows at ``positions`` from now on."""
+        if self._function is None:
+            self.features[positions] = values
+        elif len(positions):
+            self._replaced = positions, values
 
     def reduce(self, function, *row_arrays):
         """Fold ``function(total, block, rows, *arrays)`` over the blocks.
@@ -140,10 +158,12 @@ class TensorRows:
         return outputs
 
     def transform(self, function, n_columns, *, keep):
-        """Rows after ``function(rows, out)``: computed once and kept, or anew on every visit."""
+        """Rows that ``function(rows, out)`` writes: once and kept, or anew on every visit."""
 
         def visit(features):
-            return function(features, features.new_empty((features.shape[0], n_columns)))
+            out = features.new_empty((features.shape[0], n_columns))
+            function(features, out)
+            return out
 
         if not keep:
             return TensorRows(self.features, self.layout, self.dtype, visit, n_columns)

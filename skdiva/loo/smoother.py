@@ -37,7 +37,7 @@ class Smoother(Protocol):
         """
 
     def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
-        """The same two sums, over all rows, as a form to be read at rows that belong to no group."""
+        """Return the same two sums, over all rows, as a form for rows that belong to no group."""
 
     def predict(self, features: Tensor, targets) -> Tensor:
         """Predictions (m, k) at other rows (m, p)."""

@@ -89,9 +89,7 @@ def descend(
         path.append(final.loss)
         if on_step is not None:
             on_step(n_steps, final.loss)
-    return Descent(
-        start, final, factor[ties], weight / weight.mean(), path, n_iter, n_steps
-    )
+    return Descent(start, final, factor[ties], weight / weight.mean(), path, n_iter, n_steps)
 
 
 class _Ties:
@@ -112,7 +110,7 @@ class _Ties:
 
 
 def _keep_classes(factor, ties, classes, sample_weight):
-    """Raise the factors of a class that lost all but ``CLASS_FLOOR`` of its weight to that floor."""
+    """Raise factors to ``CLASS_FLOOR`` in a class that lost all but that share of its weight."""
     n_classes = int(classes.max()) + 1
     before, after = (
         sample_weight.new_zeros(n_classes).index_add_(0, classes, weight)

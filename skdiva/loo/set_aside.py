@@ -1,0 +1,99 @@
+"""Rows that decide their own prediction, kept out of the factorisation and added back exactly.
+
+A row with a_i h_i near 1 (an outlier in the features) swamps a Gram matrix: 1 - a_i h_i and its
+residual would be differences of nearly equal numbers. The few such rows D are set aside. With
+t the rows whitened by the factorisation of all *other* rows, U = (sqrt(a_D) t_D)' = X S Y' (thin
+SVD), C^-1 gains U U', and
+
+    H = t (I + U U')^-1 t' = t (I - X X') t' + (t X) (1 + S^2)^-1 (t X)',
+
+so rows are whitened in q + d coordinates: t without its part along X, and t X (1 + S^2)^-1/2. No
+difference of large numbers is left: the first part of a row in D is exactly 0, and
+
+    I - sqrt(a_D) H_DD sqrt(a_D) = Y (1 + S^2)^-1 Y'.
+"""
+
+import torch
+
+
+class SetAside:
+    """Rows D set aside.
+
+    Parameters
+    ----------
+    positions : int64 tensor of shape (d,)
+        Where they are, in visiting order.
+    whitened : tensor of shape (d, q)
+        Their rows, whitened by the factorisation of the other rows.
+    weight : tensor of shape (d,)
+        Their weights, positive.
+    """
+
+    def __init__(self, positions, whitened, weight):
+        self.positions = positions
+        self.weight = weight
+        self._others_whitened = whitened
+        self._root = weight.sqrt()[:, None]
+        left, singular, self.directions = torch.linalg.svd(
+            self._root * whitened, full_matrices=False
+        )
+        self.shrink = (1 + singular.square()).rsqrt()
+        self.operator = (left * self.shrink.square()) @ left.T  # I - S H_DD S, (d, d)
+        self.whitened = whitened.new_zeros((len(positions), whitened.shape[1] + len(singular)))
+        self.whitened[:, whitened.shape[1] :] = left * (singular * self.shrink) / self._root
+
+    def extend(self, out):
+        """Complete whitened rows in place: ``out`` (m, q + d) holds t in its first q columns."""
+        if not len(self.positions):
+            return
+        width = self.directions.shape[1]
+        along = out[:, :width] @ self.directions.T
+        out[:, :width].addmm_(along, self.directions, alpha=-1)
+        torch.mul(along, self.shrink, out=out[:, width:])
+
+    def contract(self, coef):
+        """Coefficients (q, k) for t from coefficients (q + d, k) for extended rows."""
+        width = self.directions.shape[1]
+        ours, along = coef[:width], coef[width:]
+        shift = self.shrink[:, None] * along - self.directions @ ours
+        return ours + self.directions.T @ shift
+
+    def residuals(self, values, others_moment):
+        """Prediction minus target at the rows set aside, (d, k).
+
+        Parameters
+        ----------
+        values : tensor of shape (d, k)
+            Their targets.
+        others_moment : tensor of shape (q + d, k)
+            T' diag(a) Y over all other rows.
+        """
+        width = self.directions.shape[1]
+        # Back to the coordinates t: along the directions undo the shrinking.
+        ours, along = others_moment[:width], others_moment[width:]
+        moment = ours + self.directions.T @ (along / self.shrink[:, None] - self.directions @ ours)
+        left_out = self._others_whitened @ moment - values
+        return (self.operator @ (self._root * left_out)) / self._root
+
+    def touches(self, block):
+        """Whether one of the rows is in ``block``."""
+        return bool(((self.positions >= block.start) & (self.positions < block.stop)).any())
+
+    def write_operator(self, block, operator):
+        """Write the entries of I - S H S known here into a stack of own blocks (G, m, m).
+
+        Returns
+        -------
+        tensor of shape (G, m)
+            Size of the numbers each diagonal entry came from: 1, or for rows set aside itself.
+        """
+        inside = (self.positions >= block.start) & (self.positions < block.stop)
+        place = self.positions[inside] - block.start
+        group = torch.div(place, block.group_size, rounding_mode="floor")
+        member = place % block.group_size
+        left, right = torch.nonzero(group[:, None] == group, as_tuple=True)
+        known = self.operator[inside][:, inside]
+        operator[group[left], member[left], member[right]] = known[left, right]
+        scale = torch.ones_like(operator[..., 0])
+        scale[group, member] = known.diagonal()
+        return scale
