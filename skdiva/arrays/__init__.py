@@ -1,0 +1,1 @@
+"""The wall: the only place that knows NumPy, dataframes, devices and dtypes."""

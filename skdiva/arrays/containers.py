@@ -1,0 +1,48 @@
+"""What callers pass in, brought to the host without importing torch or pandas."""
+
+import sys
+
+
+def is_tensor(array):
+    """Whether ``array`` is a torch tensor; if torch was never imported, nothing is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(array, torch.Tensor)
+
+
+def to_host(array):
+    """Return a tensor as a NumPy array (detached, off the GPU); anything else as it is."""
+    if not is_tensor(array):
+        return array
+    array = array.detach().cpu()
+    # NumPy has no bfloat16.
+    return (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
+
+
+def without_graph(array):
+    """Return a tensor detached, where it is; anything else as it is."""
+    return array.detach() if is_tensor(array) else array
+
+
+def refuse_mixed_devices(**arrays):
+    """Raise if some tensors live on another device than others.
+
+    Raises
+    ------
+    ValueError
+        Naming the arrays and their devices.
+    """
+    places = {name: str(array.device) for name, array in arrays.items() if is_tensor(array)}
+    if len(set(places.values())) > 1:
+        found = ", ".join(f"{name} on {device}" for name, device in places.items())
+        raise ValueError(
+            f"Expected all tensors on one device, got {found}. "
+            "Move them with .to(device), or pass NumPy arrays."
+        )
+
+
+def row_index(*containers):
+    """Return the index of the first pandas object among ``containers``, None if there is none."""
+    for container in containers:
+        if hasattr(container, "iloc") and hasattr(container, "index"):
+            return container.index
+    return None

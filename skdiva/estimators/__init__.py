@@ -1,0 +1,6 @@
+"""Scikit-learn plumbing around the leave-one-out core; no formulas of the core are here."""
+
+from skdiva.estimators._outlier_detector import DivaOutlierDetector
+from skdiva.estimators._reweighter import DivaReweighter
+
+__all__ = ["DivaOutlierDetector", "DivaReweighter"]

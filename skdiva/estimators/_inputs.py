@@ -1,0 +1,192 @@
+"""What `fit` was given: checked, coded, and still on the host."""
+
+import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+
+from skdiva.arrays.containers import refuse_mixed_devices, row_index, to_host, without_graph
+from skdiva.estimators._targets import Classes, Numbers, check_y, holds_classes
+
+_IDENTITY = ("n_features_in_", "feature_names_in_")
+
+
+@dataclass
+class TrainingData:
+    """Validated arguments of `fit`; n rows."""
+
+    given: tuple  # X and y as they came: their devices and dtypes decide where to compute
+    X: object  # for the inner estimator: untouched, but on the host
+    X_checked: object  # for the feature map: numbers, or untouched too
+    y: np.ndarray  # (n,) or (n, k)
+    target: Classes | Numbers
+    index: object = None  # of a dataframe
+    sample_weight: np.ndarray | None = None  # (n,), mean 1; None: all 1
+    groups: np.ndarray | None = None  # (n,), codes
+    sources: np.ndarray | None = None  # (n,), codes
+    source_names: np.ndarray | None = None
+    X_val: object = None  # checked as X_checked
+    target_val: Classes | Numbers | None = None
+    identity: dict = field(default_factory=dict)  # n_features_in_, feature_names_in_
+
+    @property
+    def has_classes(self):
+        """Whether this is classification."""
+        return isinstance(self.target, Classes)
+
+
+def read_training_data(
+    estimator, X, y, sample_weight, *, groups, sources, X_val, y_val, numeric, inner, several
+):
+    """Check and code the arguments of `fit`; ``estimator`` itself is not touched.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Named in the messages.
+    X, y, sample_weight, groups, sources, X_val, y_val : array-like
+        As given to `fit`.
+    numeric : bool
+        Whether X must hold finite numbers; if not, a transformer reads it.
+    inner : estimator or None
+        Its tag says whether y holds classes.
+    several : bool
+        Whether regression takes several targets.
+
+    Returns
+    -------
+    TrainingData
+    """
+    X_val, y_val = _unwrap(X_val, "X_val"), _unwrap(y_val, "y_val")
+    refuse_mixed_devices(X=X, y=y, X_val=X_val, y_val=y_val)
+    # scikit-learn's validation writes to the estimator it is given; a fit that fails must not.
+    scratch = copy.copy(estimator)
+    for name in _IDENTITY:
+        vars(scratch).pop(name, None)
+    X_checked = check_X(scratch, X, numeric=numeric, reset=True)
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    labels = to_host(y)
+    y_checked, target = check_y(labels, classes=holds_classes(labels, inner), several=several)
+    check_consistent_length(X_checked, y_checked)
+    n = len(y_checked)
+    weight = check_weight(sample_weight, n, target)
+    groups, _ = check_codes(groups, n, "groups")
+    if groups is not None and groups.max() == 0:
+        raise ValueError(
+            "groups puts all rows into one group: leaving it out leaves nothing to train on. "
+            "Pass at least two groups, or None to leave out single rows."
+        )
+    sources, source_names = check_codes(sources, n, "sources")
+    X_val, target_val = _check_validation(scratch, X_val, y_val, target, numeric)
+    identity = {name: vars(scratch)[name] for name in _IDENTITY if name in vars(scratch)}
+    return TrainingData(
+        (X, y), to_host(X), X_checked, y_checked, target, row_index(X, y),
+        weight, groups, sources, source_names, X_val, target_val, identity,
+    )  # fmt: skip
+
+
+def check_X(estimator, X, *, numeric, reset):
+    """Validate X in scikit-learn's own words; ``reset`` in `fit` only.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets or holds the number and the names of the columns.
+    X : array-like
+    numeric : bool
+        Whether X must hold finite numbers; if not, only its columns and its length are looked at.
+    reset : bool
+        Whether this is the X of `fit`.
+
+    Returns
+    -------
+    ndarray if numeric, else X
+    """
+    if numeric:
+        return validate_data(
+            estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
+        )
+    X = without_graph(X)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if _num_samples(X) < 1 + reset:
+        raise ValueError(
+            f"Found array with {_num_samples(X)} sample(s) while a minimum of {1 + reset} is "
+            f"required by {type(estimator).__name__}."
+        )
+    return X
+
+
+def check_weight(sample_weight, n, target):
+    """Return weights (n,) scaled to mean 1, or None for None.
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, not finite, all zero, or leave a class without any.
+    """
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(
+        to_host(sample_weight), np.empty(n), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():  # scikit-learn before 1.9 leaves this to us
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    if isinstance(target, Classes):
+        totals = np.bincount(target.codes, weights=weight, minlength=target.n_outputs)
+        if not totals.all():
+            lost = target.classes[totals == 0].tolist()
+            raise ValueError(
+                f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
+                "Remove their rows, or give them positive weight."
+            )
+    return weight * (n / weight.sum())
+
+
+def check_codes(labels, n, name):
+    """Return integer codes (n,) and the sorted labels; None and None for None."""
+    if labels is None:
+        return None, None
+    labels = check_array(to_host(labels), ensure_2d=False, dtype=None, input_name=name)
+    labels = column_or_1d(labels)
+    if len(labels) != n:
+        raise ValueError(
+            f"{name} must hold one label per row of X: expected {n}, got {len(labels)}."
+        )
+    encoder = LabelEncoder()
+    codes = encoder.fit_transform(labels)
+    return codes.astype(np.int64, copy=False), encoder.classes_
+
+
+def _unwrap(value, name):
+    """Take a validation set out of its 1-tuple (a search slices a bare array of length n)."""
+    if not isinstance(value, tuple):
+        return value
+    if len(value) != 1:
+        raise ValueError(
+            f"{name} must be an array or a tuple holding one array; got a tuple of {len(value)}."
+        )
+    return value[0]
+
+
+def _check_validation(scratch, X_val, y_val, target, numeric):
+    if X_val is None and y_val is None:
+        return None, None
+    if X_val is None or y_val is None:
+        missing = "X_val" if X_val is None else "y_val"
+        raise ValueError(f"X_val and y_val must be passed together; {missing} is missing.")
+    X_val = check_X(scratch, X_val, numeric=numeric, reset=False)
+    target_val = target.encode(y_val, "y_val")
+    n_val = len(target_val.codes if isinstance(target, Classes) else target_val.values)
+    if _num_samples(X_val) != n_val:
+        raise ValueError(
+            "X_val and y_val must have the same number of rows; got "
+            f"{_num_samples(X_val)} and {n_val}."
+        )
+    return X_val, target_val

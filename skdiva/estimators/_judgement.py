@@ -1,0 +1,106 @@
+"""What a fitted detector says: a table of its training labels, and scores of new labelled rows."""
+
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from skdiva.arrays.containers import to_host
+from skdiva.estimators._inputs import check_X
+
+
+class JudgementMixin:
+    """Methods of a fitted detector of wrong labels."""
+
+    def label_issues(self):
+        """Return a table of all training rows, in input order.
+
+        Returns
+        -------
+        pandas.DataFrame of n_samples rows
+            With the index of the training data if they had one, and the columns is_label_issue
+            (bool), score (higher is worse), given_label, suggested_label and derivative (positive:
+            detrimental). Several targets: given_label_0, suggested_label_0, given_label_1, ...
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        check_is_fitted(self)
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "label_issues returns a pandas.DataFrame, and pandas is not installed. Install it "
+                "(pip install pandas), or read outlier_scores_ and suggested_label_."
+            ) from error
+        columns = {
+            "is_label_issue": self.outlier_scores_ > self.offset_,
+            "score": self.outlier_scores_,
+        }
+        given, suggested = self._target_.given, self.suggested_label_
+        if given.ndim == 1:
+            columns |= {"given_label": given, "suggested_label": suggested}
+        else:
+            for i in range(given.shape[1]):
+                columns[f"given_label_{i}"] = given[:, i]
+                columns[f"suggested_label_{i}"] = suggested[:, i]
+        columns["derivative"] = self.derivative_
+        return pd.DataFrame(columns, index=self._index_)
+
+    def score_labels(self, X, y):
+        """Score the labels of new rows, in the sign and unit of ``outlier_scores_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            New rows.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their labels, out of ``classes_``, or their targets.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Suspicious where above ``offset_``. "margin": of the ridge with ``sample_weight_``;
+            "derivative": with respect to the weight of a new row, at weight zero; "residual": of
+            the ridge with the start weights, in the same standard deviations. A training row of
+            weight zero would get the score that it has, with "residual" up to its leverage.
+        """
+        features, outputs, target = self._read_rows(X, y, self._criterion_.dtype)
+        return self._criterion_.score(features, outputs, target)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the score of a ridge trained on the inliers, so that a search can tune.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Test rows.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their labels or targets.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows in the score.
+
+        Returns
+        -------
+        float
+            Accuracy for classes, R^2 for targets.
+        """
+        features, outputs, target = self._read_rows(X, y, self.coef_.dtype.name)
+        predictions = to_host(features) @ self.coef_ + self.intercept_
+        if outputs is not None:
+            predictions = predictions + to_host(outputs)
+        metric = accuracy_score if hasattr(self, "classes_") else r2_score
+        return metric(
+            target.given, target.decode(predictions), sample_weight=to_host(sample_weight)
+        )
+
+    def _read_rows(self, X, y, dtype):
+        """Return features, initial outputs and coded labels of labelled rows."""
+        check_is_fitted(self)
+        feature_map = self._feature_map_
+        X = check_X(self, X, numeric=feature_map.reads_numbers, reset=False)
+        target = self._target_.encode(y)
+        check_consistent_length(X, target.given)
+        outputs = feature_map.initial_outputs(X, target.n_outputs)
+        return feature_map.transform(X, dtype), outputs, target

@@ -1,0 +1,148 @@
+"""Where checked arrays become tensors, and the core's answers become arrays again.
+
+The only file of the estimators that imports torch; it is imported when something is fitted.
+"""
+
+import contextlib
+
+from tqdm.auto import tqdm
+
+from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_numpy, to_tensor
+from skdiva.estimators._targets import Classes
+from skdiva.loo.losses import LogLoss, SquaredError
+from skdiva.loo.penalty import choose_penalty
+from skdiva.loo.problem import Problem, evaluate, fit_ridge, new_row_form
+from skdiva.loo.targets import ClassTargets, ValueTargets
+from skdiva.loo.weight_descent import descend
+
+
+class PosedProblem:
+    """The training data as a leave-one-out problem on one device, with its penalty.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose parameters say how to compute.
+    data : TrainingData
+    feature_map : RawFeatures, StandardizedFeatures or TransformedFeatures
+        Fitted here.
+    """
+
+    def __init__(self, estimator, data, feature_map):
+        self.estimator = estimator
+        self.device = choose_device(estimator.device, *data.given)
+        dtype = None
+        if feature_map.reads_numbers:
+            dtype = choose_dtype(estimator.dtype, data.X_checked, *data.given)
+        features = feature_map.fit_transform(data.X_checked, data.y, data.sample_weight, dtype)
+        self.dtype = dtype or choose_dtype(estimator.dtype, features, *data.given)
+        self.feature_map = feature_map
+        weight = data.sample_weight
+        self.start_weight = None if weight is None else self._floats(weight)
+        self.problem = Problem(
+            self._features(features),
+            self._targets(data.X_checked, data.target),
+            loss=_loss(estimator.loss, data.target),
+            fit_intercept=estimator.fit_intercept,
+            validation_weight=self.start_weight,
+            groups=self._codes(data.groups),
+            validation=self._validation(data),
+            batch_size=estimator.batch_size,
+        )
+        if self.start_weight is None:
+            self.start_weight = self.problem.features.new_ones(len(data.y))
+        self.ties = self._codes(data.sources)
+        self.classes = self._codes(data.target.codes) if data.has_classes else None
+        self.alpha = self._alpha()
+
+    def evaluate(self):
+        """Answers of the core at the start weights."""
+        return evaluate(self.problem, self.start_weight, self.alpha)
+
+    def descend(self):
+        """Take the steps on the weights, with a progress bar if the estimator is verbose."""
+        estimator = self.estimator
+        with _progress(estimator) as on_step:
+            return descend(
+                self.problem,
+                self.start_weight,
+                self.alpha,
+                learning_rate=estimator.learning_rate,
+                max_iter=estimator.max_iter,
+                ties=self.ties,
+                classes=self.classes,
+                on_step=on_step,
+            )
+
+    def ridge(self, sample_weight):
+        """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge at the weights, as arrays."""
+        weight = self._floats(sample_weight)
+        return tuple(to_numpy(part) for part in fit_ridge(self.problem, weight, self.alpha))
+
+    def new_row_form(self):
+        """Return the form that scores new rows at weight zero, as arrays by name."""
+        form = new_row_form(self.problem, self.start_weight, self.alpha)
+        return {name: to_numpy(part) for name, part in form._asdict().items()}
+
+    def _alpha(self):
+        if self.estimator.alpha != "auto":
+            return float(self.estimator.alpha)
+        return choose_penalty(self.problem, self.start_weight)
+
+    def _features(self, features):
+        tensor = self._floats(features)
+        if not all_finite(tensor):
+            raise ValueError(
+                f"The features contain NaN, infinity or a value too large for {self.dtype}. "
+                "Scale them, or use dtype='float64'."
+            )
+        return tensor
+
+    def _targets(self, X, target):
+        outputs = self.feature_map.initial_outputs(X, target.n_outputs)
+        outputs = None if outputs is None else self._floats(outputs)
+        if isinstance(target, Classes):
+            return ClassTargets(self._codes(target.codes), target.n_outputs, outputs)
+        return ValueTargets(self._floats(target.values), outputs)
+
+    def _validation(self, data):
+        if data.X_val is None:
+            return None
+        features = self.feature_map.transform(data.X_val, self.dtype)
+        return self._features(features), self._targets(data.X_val, data.target_val)
+
+    def _floats(self, array):
+        return to_tensor(array, self.device, self.dtype)
+
+    def _codes(self, codes):
+        return None if codes is None else to_tensor(codes, self.device, "int64")
+
+
+def _loss(loss, target):
+    if loss == "auto":
+        return LogLoss() if isinstance(target, Classes) else SquaredError()
+    if loss == "squared_error":
+        return SquaredError()
+    if loss != "log_loss":
+        return loss
+    if not isinstance(target, Classes):
+        raise ValueError(
+            "loss='log_loss' expects y with classes, got y with regression targets. "
+            "Use loss='squared_error' or 'auto'."
+        )
+    return LogLoss()
+
+
+@contextlib.contextmanager
+def _progress(estimator):
+    if not estimator.verbose:
+        yield None
+        return
+    # Every step is evaluated, and so is what the last one leads to.
+    with tqdm(total=estimator.max_iter + 1, desc=type(estimator).__name__, unit="step") as bar:
+
+        def on_step(_step, loss):
+            bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
+            bar.update()
+
+        yield on_step

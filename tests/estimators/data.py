@@ -1,0 +1,34 @@
+"""Small data that the estimator tests share."""
+
+import numpy as np
+from sklearn.datasets import make_classification, make_regression
+
+
+def classes(n=80, k=3, wrong=8, seed=0):
+    """X (n, 6), y with its first ``wrong`` labels wrong, and the true labels."""
+    X, truth = make_classification(
+        n, 6, n_informative=4, n_classes=k, class_sep=2.5, flip_y=0, random_state=seed
+    )
+    y = truth.copy()
+    y[:wrong] = (y[:wrong] + 1) % k
+    return X, y, truth
+
+
+def numbers(n=60, targets=1, wrong=3, seed=0):
+    """X (n, 5) and y (n,) or (n, targets) with outliers in its first ``wrong`` rows."""
+    X, y = make_regression(n, 5, n_targets=targets, noise=1.0, random_state=seed)
+    y[:wrong] += 50
+    return X, y
+
+
+def standardized(X):
+    """What featurizer="auto" makes of X."""
+    return (X - X.mean(axis=0)) / X.std(axis=0)
+
+
+def same_fit(one, other, rtol=1e-7):
+    """Whether two fitted estimators hold the same arrays."""
+    for name in ("derivative_", "sample_weight_", "loo_predictions_"):
+        np.testing.assert_allclose(
+            getattr(one, name), getattr(other, name), rtol=rtol, atol=1e-10, err_msg=name
+        )

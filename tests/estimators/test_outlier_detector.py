@@ -1,0 +1,241 @@
+"""DivaOutlierDetector: scores, thresholds, the table and new labelled rows."""
+
+import pickle
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import is_outlier_detector
+from sklearn.linear_model import Ridge
+from sklearn.metrics import accuracy_score, r2_score
+
+from skdiva import DivaOutlierDetector, DivaReweighter
+from tests.estimators.data import classes, numbers, same_fit, standardized
+
+
+@pytest.mark.parametrize("criterion", ["auto", "derivative"])
+def test_wrong_labels_score_highest(criterion):
+    X, y, truth = classes(200, wrong=20)
+    detector = DivaOutlierDetector(criterion=criterion)
+    verdict = detector.fit_predict(X, y)
+    assert set(verdict) == {-1, 1}
+    assert verdict.dtype.kind == "i"
+    assert_array_equal(verdict == -1, detector.outlier_scores_ > detector.offset_)
+    assert detector.offset_ == 0
+    assert (verdict[:20] == -1).sum() >= 19
+    assert detector.outlier_scores_[:20].min() > np.median(detector.outlier_scores_)
+    assert (detector.suggested_label_ == truth)[:20].sum() >= 19
+    assert is_outlier_detector(detector)
+
+
+def test_margin_is_taken_at_the_curated_weights():
+    X, y, _ = classes(60)
+    detector = DivaOutlierDetector(alpha=1.0).fit(X, y)
+    curated = DivaReweighter(alpha=1.0).fit(X, y)
+    assert_allclose(detector.sample_weight_, curated.sample_weight_)
+    assert_allclose(detector.derivative_, curated.derivative_)
+    assert_allclose(detector.loo_loss_path_, curated.loo_loss_path_)
+    outputs = detector.loo_predictions_
+    assert not np.allclose(outputs, curated.loo_predictions_)
+    others = np.where(np.eye(3)[y] == 1, -np.inf, outputs).max(axis=1)
+    assert_allclose(detector.outlier_scores_, others - outputs[np.arange(60), y])
+
+
+def test_margin_is_that_of_refits():
+    X, y, _ = classes(40)
+    detector = DivaOutlierDetector(alpha=1.0, learning_rate=1e-12).fit(X, y)
+    Z, targets = standardized(X), np.eye(3)[y]
+    for i in (0, 5, 20):
+        rest = np.arange(40) != i
+        output = Ridge(alpha=1.0).fit(Z[rest], targets[rest]).predict(Z[i : i + 1])[0]
+        assert_allclose(detector.loo_predictions_[i], output)
+
+
+@pytest.mark.parametrize("criterion", ["margin", "derivative"])
+def test_new_rows_get_the_scores_of_training_rows_without_weight(criterion):
+    """Rows of weight zero neither train nor judge: they are new rows that happen to be there."""
+    X, y, _ = classes(90, wrong=10)
+    weight = np.ones(90)
+    weight[::4] = 0
+    detector = DivaOutlierDetector(criterion=criterion).fit(X, y, weight)
+    scores = detector.score_labels(X[::4], y[::4])
+    assert_allclose(scores, detector.outlier_scores_[::4], rtol=1e-6, atol=1e-12)
+
+
+def test_new_numbers_are_scored_in_the_same_deviations():
+    X, y = numbers(wrong=3)
+    detector = DivaOutlierDetector().fit(X, y)
+    assert_allclose(detector.score_labels(X[5:], y[5:]).mean(), 1, atol=0.5)
+    assert (detector.score_labels(X[5:], y[5:] + 100) > detector.offset_).all()
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_residuals_are_studentised(targets):
+    X, y = numbers(targets=targets)
+    detector = DivaOutlierDetector(alpha=1e-6).fit(X, y)
+    Z = np.column_stack([np.ones(60), standardized(X)])
+    hat = Z @ np.linalg.pinv(Z)
+    residuals = (y - hat @ y).reshape(60, -1) / np.sqrt(1 - np.diag(hat))[:, None]
+    spread = np.median(np.abs(residuals - np.median(residuals, axis=0)), axis=0)
+    expected = np.sqrt(np.square(residuals / (1.4826 * spread)).mean(axis=1))
+    assert_allclose(detector.outlier_scores_, expected, rtol=1e-4)
+    assert detector.offset_ == 3
+    verdict = detector.fit_predict(X, y)
+    assert (verdict[:3] == -1).all()
+    assert (verdict == -1).sum() < 8
+    assert detector.suggested_label_.shape == y.shape
+    assert detector.n_steps_ == 0
+
+
+def test_residuals_that_are_mostly_zero_have_a_scale():
+    X = np.zeros((20, 2))
+    y = np.full(20, 0.5)
+    y[0] = 9.5
+    detector = DivaOutlierDetector()
+    assert_array_equal(np.flatnonzero(detector.fit_predict(X, y) == -1), [0])
+    assert np.isfinite(detector.outlier_scores_).all()
+
+
+@pytest.mark.parametrize("contamination", [0.05, 0.25, 0.5])
+def test_contamination_is_a_share_of_the_rows(contamination):
+    X, y, _ = classes(100)
+    detector = DivaOutlierDetector(contamination=contamination)
+    assert (detector.fit_predict(X, y) == -1).sum() == 100 * contamination
+    assert_allclose(detector.offset_, np.quantile(detector.outlier_scores_, 1 - contamination))
+
+
+def test_ties_at_the_threshold_stay_inliers():
+    X, y, _ = classes(40)
+    X, y = np.repeat(X, 5, axis=0), np.repeat(y, 5)  # scores come in fives
+    detector = DivaOutlierDetector(contamination=7 / 200)
+    flagged = (detector.fit_predict(X, y) == -1).sum()
+    assert flagged <= 10
+
+
+def test_score_is_that_of_a_ridge_trained_on_the_inliers():
+    X, y, truth = classes(200, wrong=20)
+    detector = DivaOutlierDetector(criterion="derivative", alpha=1.0).fit(X, y)
+    inlier = detector.outlier_scores_ <= 0
+    Z = standardized(X)
+    ridge = Ridge(alpha=1.0).fit(Z[inlier], np.eye(3)[y[inlier]])
+    assert_allclose(detector.coef_, ridge.coef_.T)
+    assert_allclose(detector.intercept_, ridge.intercept_)
+    predicted = ridge.predict(Z).argmax(axis=1)
+    assert detector.score(X, truth) == accuracy_score(truth, predicted)
+    weight = np.arange(200)
+    expected = accuracy_score(truth, predicted, sample_weight=weight)
+    assert_allclose(detector.score(X, truth, weight), expected)
+
+
+def test_score_of_numbers():
+    X, y = numbers(targets=2)
+    detector = DivaOutlierDetector().fit(X, y)
+    predicted = standardized(X) @ detector.coef_ + detector.intercept_
+    assert_allclose(detector.score(X, y), r2_score(y, predicted))
+
+
+def test_a_detector_that_flags_everything_still_has_a_model():
+    X = np.array([[0.0], [1.0]])
+    detector = DivaOutlierDetector()
+    assert_array_equal(detector.fit_predict(X, ["a", "b"]), [-1, -1])
+    assert np.isfinite(detector.coef_).all()
+
+
+def test_label_issues_is_a_table_in_input_order():
+    pd = pytest.importorskip("pandas")
+    X, y, _ = classes()
+    frame = pd.DataFrame(X, index=pd.Index(range(1000, 1080), name="id")).add_prefix("x")
+    labels = np.array(["ant", "bee", "cat"])[y]
+    detector = DivaOutlierDetector().fit(frame, labels)
+    table = detector.label_issues()
+    assert list(table.columns) == [
+        "is_label_issue",
+        "score",
+        "given_label",
+        "suggested_label",
+        "derivative",
+    ]
+    pd.testing.assert_index_equal(table.index, frame.index)
+    assert_array_equal(table["given_label"], labels)
+    assert_array_equal(table["suggested_label"], detector.suggested_label_)
+    assert_array_equal(table["is_label_issue"], detector.fit_predict(frame, labels) == -1)
+    assert table["is_label_issue"].dtype == bool
+
+
+def test_label_issues_takes_the_index_of_y_and_names_several_targets():
+    pd = pytest.importorskip("pandas")
+    X, y = numbers(targets=2)
+    index = [f"r{i}" for i in range(60)]
+    table = DivaOutlierDetector().fit(X, pd.DataFrame(y, index=index)).label_issues()
+    assert list(table.index) == index
+    assert_allclose(table["given_label_1"], y[:, 1])
+    assert "suggested_label_0" in table
+
+
+def test_label_issues_without_pandas(monkeypatch):
+    X, y, _ = classes()
+    detector = DivaOutlierDetector().fit(X, y)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        detector.label_issues()
+
+
+def test_groups_leave_no_twin_behind():
+    X, y, _ = classes(60, wrong=6)
+    X, y = np.repeat(X, 2, axis=0), np.repeat(y, 2)
+    grouped = DivaOutlierDetector().fit(X, y, groups=np.arange(120) // 2)
+    alone = DivaOutlierDetector().fit(X, y)
+    assert (grouped.outlier_scores_[:12] > alone.outlier_scores_[:12]).all()
+
+
+def test_sources_share_one_curated_weight():
+    X, y, _ = classes()
+    detector = DivaOutlierDetector().fit(X, y, sources=np.arange(80) % 4)
+    assert detector.source_weight_.shape == (4,)
+    assert len(np.unique(detector.sample_weight_)) <= 4
+
+
+def test_validation_set_curates():
+    X, y, truth = classes(200, wrong=20)
+    plain = DivaOutlierDetector().fit(X, y)
+    judged = DivaOutlierDetector().fit(X, y, X_val=(X[100:],), y_val=(truth[100:],))
+    assert judged.loo_loss_ != plain.loo_loss_
+    assert (judged.outlier_scores_[:20] > 0).all()
+
+
+def test_a_pickle_holds_numpy_only():
+    X, y, _ = classes()
+    for criterion in ("margin", "derivative"):
+        detector = DivaOutlierDetector(criterion=criterion).fit(X, y)
+        pickled = pickle.dumps(detector)
+        assert b"torch" not in pickled
+        copy = pickle.loads(pickled)
+        same_fit(copy, detector)
+        assert_array_equal(copy.score_labels(X, y), detector.score_labels(X, y))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "shift", "wanted"),
+    [("margin", 0.5, "classes, got y with numbers"), ("residual", 0, "numbers, got y with classes")],
+)
+def test_criterion_must_fit_the_labels(criterion, shift, wanted):
+    X, y, _ = classes()
+    with pytest.raises(ValueError, match=f"criterion='{criterion}' expects y with {wanted}"):
+        DivaOutlierDetector(criterion=criterion).fit(X, y + shift)
+
+
+def test_later_labels_must_be_known():
+    X, y, _ = classes()
+    detector = DivaOutlierDetector().fit(X, y)
+    for call in (detector.score, detector.score_labels):
+        with pytest.raises(ValueError, match="previously unseen labels"):
+            call(X, y + 1)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        detector.score_labels(X, y[:-1])
+    assert detector.score_labels(X[:1], y[:1]).shape == (1,)
+
+
+def test_there_is_no_predict():
+    for method in ("predict", "decision_function", "score_samples"):
+        assert not hasattr(DivaOutlierDetector(), method)
