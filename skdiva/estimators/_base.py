@@ -84,7 +84,7 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        if not make_feature_map(self.featurizer).reads_numbers:
+        if self.featurizer is not None and not isinstance(self.featurizer, str):
             # X goes to the featurizer and the inner estimator unseen: it may hold what they take.
             tags.no_validation = True
             readers = [self.featurizer, getattr(self, "estimator", None)]

@@ -57,7 +57,10 @@ class StandardizedFeatures(RawFeatures):
                 positive = sample_weight[rows] > 0
                 block, weight = block[positive], sample_weight[rows][positive]
             if len(block):
-                self.featurizer.partial_fit(block, sample_weight=weight)
+                # Weighted, the variance of a constant column may round to just below 0; the
+                # scaler knows the column for constant all the same.
+                with np.errstate(invalid="ignore"):
+                    self.featurizer.partial_fit(block, sample_weight=weight)
         return self.transform(X, dtype)
 
     def transform(self, X, dtype):
@@ -111,6 +114,7 @@ class TransformedFeatures:
             features = check_array(
                 features,
                 dtype="numeric",
+                ensure_2d=False,
                 allow_nd=True,
                 input_name="features",
                 estimator=self._name,

@@ -65,6 +65,13 @@ class JudgementMixin:
             "derivative": with respect to the weight of a new row, at weight zero; "residual": of
             the ridge with the start weights, in the same standard deviations. A training row of
             weight zero would get the score that it has, with "residual" up to its leverage.
+
+        Raises
+        ------
+        ValueError
+            If X or y is not as in `fit`.
+        NotImplementedError
+            If the criterion is "derivative" and the detector was fitted with ``X_val``.
         """
         features, outputs, target = self._read_rows(X, y, self._criterion_.dtype)
         return self._criterion_.score(features, outputs, target)

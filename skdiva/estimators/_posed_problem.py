@@ -1,6 +1,6 @@
 """Where checked arrays become tensors, and the core's answers become arrays again.
 
-The only file of the estimators that imports torch; it is imported when something is fitted.
+The bridge to the core and to torch: imported when something is fitted, not before.
 """
 
 import contextlib

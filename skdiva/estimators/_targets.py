@@ -118,6 +118,8 @@ def check_y(y, *, classes, several):
         labels = column_or_1d(_as_array(y), warn=True)
         if labels.dtype.kind == "f":
             check_classification_targets(labels)
+        if labels.dtype.kind == "O" and any(label is None for label in labels):
+            raise ValueError("Input y contains None. Remove these rows, or give them a label.")
         encoder = LabelEncoder()
         codes = encoder.fit_transform(labels).astype(np.int64, copy=False)
         if len(encoder.classes_) < 2:

@@ -16,14 +16,24 @@ from torch import Tensor
 class LeaveOneOut(NamedTuple):
     """Leave-one-out answers, one row per sample.
 
-    Residuals are prediction minus target; predictions include the initial outputs.
+    Attributes
+    ----------
+    residuals : tensor of shape (n, k)
+        Prediction minus target of the model trained on all rows.
+    loo_residuals : tensor of shape (n, k)
+    loo_predictions : tensor of shape (n, k)
+        Initial outputs included.
+    leverage : tensor of shape (n,)
+        h_i.
+    one_minus_leverage : tensor of shape (n,)
+        1 - a_i h_i.
     """
 
-    residuals: Tensor  # (n, k), of the model trained on all rows
-    loo_residuals: Tensor  # (n, k)
-    loo_predictions: Tensor  # (n, k)
-    leverage: Tensor  # (n,), h_i
-    one_minus_leverage: Tensor  # (n,), 1 - a_i h_i
+    residuals: Tensor
+    loo_residuals: Tensor
+    loo_predictions: Tensor
+    leverage: Tensor
+    one_minus_leverage: Tensor
 
 
 def leave_one_out(smoother, targets):

@@ -5,6 +5,9 @@ import contextlib
 import torch
 
 _POWER_STEPS = 12
+# Of eps times the condition number. Leave-one-out predictions in float32 lose up to 3 % of it (seen
+# on random problems), so that 1e-4 holds; float64 is the last resort.
+_LARGEST_ERROR = {torch.float32: 4e-3, torch.float64: 0.1}
 
 
 class InsufficientPrecisionError(ArithmeticError):
@@ -61,10 +64,13 @@ def condition_estimate(matrix, factor):
     return float(norm * norm_inverse)
 
 
-def require_condition(matrix, factor):
-    """Raise InsufficientPrecisionError unless the condition number leaves some digits."""
+def require_condition(matrix, factor, largest_error=_LARGEST_ERROR):
+    """Raise InsufficientPrecisionError if eps times the condition number exceeds an error.
+
+    ``largest_error`` holds the limit of every dtype.
+    """
     condition = condition_estimate(matrix, factor)
-    if not condition * 10 * torch.finfo(matrix.dtype).eps <= 1:
+    if not condition * torch.finfo(matrix.dtype).eps <= largest_error[matrix.dtype]:
         raise InsufficientPrecisionError(
             f"the penalised Gram matrix has a condition number near {condition:.1e}"
         )

@@ -20,14 +20,30 @@ _LOSS_ROWS = 2**16  # losses are evaluated this many rows at a time
 
 
 class Evaluation(NamedTuple):
-    """Leave-one-out answers at given weights, in input order."""
+    """Leave-one-out answers at given weights, in input order.
 
-    loss: float  # mean LOO loss over the validation weights, or mean validation loss
-    derivative: Tensor | None  # (n,), of ``loss`` with respect to the sample weights
-    loo_predictions: Tensor  # (n, k), initial outputs included
-    loo_residuals: Tensor  # (n, k), prediction minus target
-    leverage: Tensor  # (n,), h_i
-    one_minus_leverage: Tensor  # (n,), 1 - a_i h_i
+    Attributes
+    ----------
+    loss : float
+        Mean leave-one-out loss over the validation weights, or mean validation loss.
+    derivative : tensor of shape (n,) or None
+        Derivative of ``loss`` with respect to the sample weights.
+    loo_predictions : tensor of shape (n, k)
+        Initial outputs included.
+    loo_residuals : tensor of shape (n, k)
+        Prediction minus target.
+    leverage : tensor of shape (n,)
+        h_i.
+    one_minus_leverage : tensor of shape (n,)
+        1 - a_i h_i.
+    """
+
+    loss: float
+    derivative: Tensor | None
+    loo_predictions: Tensor
+    loo_residuals: Tensor
+    leverage: Tensor
+    one_minus_leverage: Tensor
 
 
 class Problem:

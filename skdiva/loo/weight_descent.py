@@ -19,15 +19,33 @@ CLASS_FLOOR = 0.01  # factor kept by the rows of a class that would otherwise lo
 
 
 class Descent(NamedTuple):
-    """What the steps found."""
+    """What the steps found.
 
-    start: Evaluation  # at the start weights
-    final: Evaluation  # at the final weights, before they are scaled to mean 1; no derivative
-    factor: Tensor  # (n,), w: the final weights over the start weights
-    sample_weight: Tensor  # (n,), scaled to mean 1
-    loss_path: list  # loss at the start and after every step
-    n_iter: int  # steps tried
-    n_steps: int  # steps taken
+    Attributes
+    ----------
+    start : Evaluation
+        At the start weights.
+    final : Evaluation
+        At the final weights, before they are scaled to mean 1; without a derivative.
+    factor : tensor of shape (n,)
+        w, the final weights over the start weights.
+    sample_weight : tensor of shape (n,)
+        Final weights scaled to mean 1.
+    loss_path : list of float
+        Loss at the start and after every step.
+    n_iter : int
+        Steps tried.
+    n_steps : int
+        Steps taken.
+    """
+
+    start: Evaluation
+    final: Evaluation
+    factor: Tensor
+    sample_weight: Tensor
+    loss_path: list
+    n_iter: int
+    n_steps: int
 
 
 def descend(

@@ -181,12 +181,15 @@ def test_label_issues_without_pandas(monkeypatch):
         detector.label_issues()
 
 
-def test_groups_leave_no_twin_behind():
-    X, y, _ = classes(60, wrong=6)
-    X, y = np.repeat(X, 2, axis=0), np.repeat(y, 2)
-    grouped = DivaOutlierDetector().fit(X, y, groups=np.arange(120) // 2)
-    alone = DivaOutlierDetector().fit(X, y)
-    assert (grouped.outlier_scores_[:12] > alone.outlier_scores_[:12]).all()
+def test_groups_are_left_out_together():
+    X, y, _ = classes(60)
+    groups = np.arange(60) // 4
+    detector = DivaOutlierDetector(alpha=1.0, learning_rate=1e-12).fit(X, y, groups=groups)
+    Z, targets = standardized(X), np.eye(3)[y]
+    for group in (0, 7):
+        rest = groups != group
+        outputs = Ridge(alpha=1.0).fit(Z[rest], targets[rest]).predict(Z[~rest])
+        assert_allclose(detector.loo_predictions_[~rest], outputs)
 
 
 def test_sources_share_one_curated_weight():
@@ -204,6 +207,14 @@ def test_validation_set_curates():
     assert (judged.outlier_scores_[:20] > 0).all()
 
 
+def test_derivative_of_a_validation_loss_is_not_for_new_rows():
+    X, y, truth = classes()
+    detector = DivaOutlierDetector(criterion="derivative")
+    detector.fit(X, y, X_val=X[40:], y_val=truth[40:])
+    with pytest.raises(NotImplementedError, match="Use criterion='margin'"):
+        detector.score_labels(X, y)
+
+
 def test_a_pickle_holds_numpy_only():
     X, y, _ = classes()
     for criterion in ("margin", "derivative"):
@@ -217,7 +228,10 @@ def test_a_pickle_holds_numpy_only():
 
 @pytest.mark.parametrize(
     ("criterion", "shift", "wanted"),
-    [("margin", 0.5, "classes, got y with numbers"), ("residual", 0, "numbers, got y with classes")],
+    [
+        ("margin", 0.5, "classes, got y with numbers"),
+        ("residual", 0, "numbers, got y with classes"),
+    ],
 )
 def test_criterion_must_fit_the_labels(criterion, shift, wanted):
     X, y, _ = classes()

@@ -4,29 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdiva import DivaReweighter
-from skdiva.loo.brute_force import brute_force_derivative, brute_force_loo
-from tests.estimators.data import classes, numbers, same_fit, standardized
-
-
-def refitted(X, targets, alpha, weight=None, groups=None):
-    """Leave-one-out predictions and the derivative of their mean squared error, by refits."""
-    n = len(X)
-    weight = torch.ones(n) if weight is None else torch.from_numpy(weight)
-    weight = (weight / weight.mean()).double()
-    features, targets = torch.from_numpy(X), torch.from_numpy(targets).double()
-    groups = None if groups is None else torch.from_numpy(groups)
-    arguments = (features, targets, weight, alpha)
-    loo = brute_force_loo(*arguments, groups=groups)
-    gradient = 2 * weight[:, None] * (loo - targets) / n
-    return loo.numpy(), brute_force_derivative(*arguments, gradient, groups=groups).numpy()
+from tests.estimators.data import classes, numbers, refitted, same_fit, standardized
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -42,25 +26,6 @@ def test_derivative_is_that_of_refits(weighted, grouped, device):
     assert_allclose(model.derivative_, derivative, rtol=1e-8, atol=1e-13)
     errors = np.square(loo - np.eye(3)[y]).sum(axis=1)
     assert_allclose(model.loo_loss_, np.average(errors, weights=weight), rtol=1e-9)
-
-
-def test_auto_features_are_the_standardised_columns():
-    X, y, _ = classes()
-    X = X * 1000 + 5
-    X[:, 2] = 7.0  # constant: no information, and no division by zero
-    model = DivaReweighter(alpha=1.0).fit(X, y)
-    varying = np.delete(X, 2, axis=1)
-    same_fit(model, DivaReweighter(alpha=1.0, featurizer=None).fit(standardized(varying), y))
-    assert isinstance(model.featurizer_, StandardScaler)
-    assert_allclose(model.featurizer_.mean_, X.mean(axis=0))
-
-
-def test_auto_features_use_the_users_weights():
-    X, y, _ = classes()
-    weight = np.where(np.arange(80) < 40, 0.0, 1.0)
-    model = DivaReweighter().fit(X, y, weight)
-    assert_allclose(model.featurizer_.mean_, X[40:].mean(axis=0))
-    assert_allclose(model.featurizer_.var_, X[40:].var(axis=0))
 
 
 def test_wrong_labels_lose_their_weight():
@@ -219,74 +184,6 @@ def test_several_targets_need_an_estimator_that_takes_them():
     X, y = numbers(targets=2)
     with pytest.raises(ValueError, match="y should be a 1d array"):
         DivaReweighter(SVR()).fit(X, y)
-
-
-def test_the_inner_tag_decides_between_classes_and_numbers():
-    X, y, _ = classes()
-    assert hasattr(DivaReweighter().fit(X, y), "classes_")
-    assert not hasattr(DivaReweighter(Ridge()).fit(X, y), "classes_")
-    assert hasattr(DivaReweighter().fit(X, y.astype(float)), "classes_")
-    assert not hasattr(DivaReweighter().fit(X, y + 0.5), "classes_")
-    with pytest.raises(ValueError, match="Unknown label type: continuous"):
-        DivaReweighter(LogisticRegression()).fit(X, y + 0.5)
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [["a", "b", "c"], np.array(["x", "yy", "zzz"], object), [-1, 0, 7], [0.0, 1.0, 5.0]],
-    ids=["str", "object", "int", "float"],
-)
-def test_labels_of_any_type(labels):
-    X, y, _ = classes()
-    named = np.asarray(labels)[y]
-    model = DivaReweighter(LogisticRegression()).fit(X, named)
-    same_fit(model, DivaReweighter().fit(X, y))
-    assert_array_equal(model.classes_, labels)
-    assert set(model.predict(X)) <= set(named)
-
-
-def test_boolean_labels_are_two_columns():
-    X, y, _ = classes(k=2)
-    model = DivaReweighter(LogisticRegression()).fit(X, y.astype(bool))
-    assert model.loo_predictions_.shape == (80, 2)
-    assert model.classes_.dtype == bool
-
-
-def test_featurizer_reads_what_only_it_can_read():
-    pd = pytest.importorskip("pandas")
-    from sklearn.compose import make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
-
-    X, y, _ = classes()
-    frame = pd.DataFrame(X, columns=list("abcdef"))
-    frame.loc[::9, "a"] = np.nan
-    frame["kind"] = np.array(["low", "high"])[(X[:, 1] > 0).astype(int)]
-    reader = make_column_transformer(
-        (SimpleImputer(), list("abcdef")), (OneHotEncoder(), ["kind"]), sparse_threshold=0
-    )
-    model = DivaReweighter(make_pipeline(reader, LogisticRegression()), featurizer=reader)
-    model.fit(frame, y)
-    assert_array_equal(model.feature_names_in_, [*"abcdef", "kind"])
-    assert model.featurizer_ is not reader
-    assert not hasattr(reader, "transformers_")
-    assert model.predict(frame).shape == (80,)
-    assert model.transform(frame) is frame
-    alone = DivaReweighter(featurizer=None).fit(reader.fit_transform(frame), y)
-    same_fit(model, alone)
-
-
-def test_initial_outputs_are_what_the_model_is_added_to():
-    class Pretrained(FunctionTransformer):
-        def initial_outputs(self, X):
-            return X[:, :3] * 0.1
-
-    X, y, _ = classes(40)
-    model = DivaReweighter(featurizer=Pretrained(), alpha=1.0, loss="squared_error").fit(X, y)
-    loo, derivative = refitted(X, np.eye(3)[y] - 0.1 * X[:, :3], 1.0)
-    assert_allclose(model.loo_predictions_, loo + 0.1 * X[:, :3])
-    assert_allclose(model.derivative_, derivative, rtol=1e-6, atol=1e-9)
 
 
 def test_loss_can_be_an_object():
