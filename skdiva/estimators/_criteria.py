@@ -72,8 +72,10 @@ class Margin(_Criterion):
         descent = posed.descend()
         self.keep_model(posed, posed.start_weight * descent.factor)
         predictions = descent.final.loo_predictions
+        scores = _margin(to_host(predictions), data.target.codes)
+        self.offset = posed.wrong_label_threshold(predictions, scores)
         return Verdict(
-            _margin(to_host(predictions), data.target.codes),
+            scores,
             descent.start, predictions, descent.factor,
             descent.loss_path, descent.n_iter, descent.n_steps,
         )  # fmt: skip
@@ -86,21 +88,15 @@ class Margin(_Criterion):
 class Derivative(_Criterion):
     """Derivative of the mean leave-one-out loss with respect to the weight: the paper's rule."""
 
-    def judge(self, posed, data):
+    def judge(self, posed, _data):
         """Score the training rows at the start weights."""
         start = posed.evaluate()
         self.keep_model(posed, posed.start_weight)
-        self.form = None if data.X_val is not None else posed.new_row_form()
+        self.form = posed.new_row_form()
         return _at_start(to_host(start.derivative), start)
 
     def score(self, features, initial_outputs, target):
         """Score new rows by the derivative at weight zero."""
-        if self.form is None:
-            raise NotImplementedError(
-                "score_labels with criterion='derivative' is the derivative of the leave-one-out "
-                "loss, and this detector was fitted to the loss of X_val. Use criterion='margin', "
-                "or fit without X_val."
-            )
         from skdiva.arrays.convert import to_numpy, to_tensor
         from skdiva.loo.new_rows import NewRowForm
 

@@ -70,8 +70,6 @@ class JudgementMixin:
         ------
         ValueError
             If X or y is not as in `fit`.
-        NotImplementedError
-            If the criterion is "derivative" and the detector was fitted with ``X_val``.
         """
         features, outputs, target = self._read_rows(X, y, self._criterion_.dtype)
         return self._criterion_.score(features, outputs, target)

@@ -30,8 +30,10 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         "residual" (numbers; their default): size of the leave-one-out residual at the start
         weights, in robust standard deviations; for several targets the root mean square.
     contamination : "auto" or float, default="auto"
-        Which scores are outliers. "auto": above 0, or above 3 for "residual". A float in (0, 0.5]:
-        this share of the rows; rows tied at the threshold stay inliers.
+        Which scores are outliers. "auto": for "margin", as many of the largest scores above 0 as
+        the leave-one-out outputs say there are wrong labels (the confident joint of [2]_); above 0
+        for "derivative"; above 3 for "residual". A float in (0, 0.5]: this share of the rows. Rows
+        tied at the threshold stay inliers.
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. "auto": the columns of X, standardised; None: X as it is; a
         transformer: what it makes of X, of shape (n_samples, p) and finite. With a transformer X
@@ -131,6 +133,8 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     ----------
     .. [1] Dukler, Achille, Paolini, Ravichandran, Polito and Soatto, "DIVA: Dataset Derivative of
        a Learning Task", ICLR 2022, https://arxiv.org/abs/2111.09785
+    .. [2] Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset
+       Labels", JAIR 70, 2021, https://arxiv.org/abs/1911.00068
 
     Examples
     --------

@@ -41,7 +41,7 @@ def weighted_gram(rows, sample_weight, center):
 
 
 def weighted_target_mean(targets, sample_weight, fit_intercept):
-    """Weighted mean of what the ridge model is fitted to, (k,); zeros without an intercept.
+    """Weighted mean of what the ridge model is fitted to, (k,), float64; zeros if no intercept.
 
     Fitting centred targets keeps residuals exact when the mean is large.
     """
@@ -52,9 +52,10 @@ def weighted_target_mean(targets, sample_weight, fit_intercept):
             rows = slice(start, start + _ROWS)
             total += weight[rows] @ ridge_targets(targets, rows, torch.float64)
         total /= weight.sum()
-    return total.to(sample_weight.dtype)
+    return total
 
 
-def centered_targets(targets, mean, rows):
+def centered_targets(targets, mean, rows, dtype):
     """What the centred ridge model is fitted to at ``rows``, (m, k)."""
-    return ridge_targets(targets, rows, mean.dtype) - mean
+    values = ridge_targets(targets, rows, dtype)
+    return (values - mean.to(values.dtype)).to(dtype)

@@ -125,7 +125,7 @@ class DualSmoother:
 
     def _centered_targets(self, targets):
         mean = weighted_target_mean(targets, self.sample_weight, self.fit_intercept)
-        return centered_targets(targets, mean, slice(None)), mean
+        return centered_targets(targets, mean, slice(None), self.dtype), mean
 
     def coefficients(self, targets):
         """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge model."""
@@ -149,6 +149,14 @@ class DualSmoother:
     def adjoint(self, features, values):
         """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""
         return self._hat_with(features).T @ values.to(self.dtype)
+
+    def adjoint_form(self, features, values):
+        """The same sum for rows of no group; see ``smoother.Smoother``."""
+        values = values.to(self.dtype)
+        moment = center_rows(features.to(self.dtype), self.center).T @ values
+        training = self._root[:, None] * center_rows(self.rows.select(self._training), self.center)
+        coef = (moment - training.T @ (self._inverse @ (training @ moment))) / self.alpha
+        return NewRowForm.linear(self.center, coef, values.sum(dim=0) * self._inverse_total)
 
     def solve_left_out(self, values, *, transposed=False):
         """Apply (I - H_II diag(a_I))^-1, or its transpose, to every group of ``values`` (n, k)."""

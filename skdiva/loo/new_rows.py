@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import torch
 
+from skdiva.loo.centering import center_rows
+
 
 class NewRowForm(NamedTuple):
     """How to score new rows.
@@ -24,6 +26,12 @@ class NewRowForm(NamedTuple):
     offset: torch.Tensor  # (q,)
     first: torch.Tensor  # (q, k)
     second: torch.Tensor  # (q, q), symmetric
+
+    @classmethod
+    def linear(cls, center, coef, constant):
+        """Form of derivative - <(z - center)' coef + constant, e>, coef (p, k), constant (k,)."""
+        first = torch.eye(len(constant), dtype=coef.dtype, device=coef.device)
+        return cls(center, coef, constant, first, torch.zeros_like(first))
 
     def derivative(self, features, residuals):
         """Derivative with respect to the weight of new rows.
@@ -38,6 +46,7 @@ class NewRowForm(NamedTuple):
         -------
         tensor of shape (m,)
         """
-        rows = (features - self.center) @ self.projection + self.offset
+        centered = center_rows(features, self.center)
+        rows = torch.addmm(self.offset, centered, self.projection)
         linear = torch.linalg.vecdot(rows @ self.first, residuals)
         return -linear - torch.linalg.vecdot(rows @ self.second, rows)

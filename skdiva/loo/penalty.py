@@ -137,7 +137,7 @@ class _Spectrum:
         torch.mm(center_rows(features, self.center), self.rotation, out=out)
 
     def _moment(self, total, block, rotated, weight):
-        values = centered_targets(self.problem.targets, self.mean, block.rows)
+        values = centered_targets(self.problem.targets, self.mean, block.rows, self.dtype)
         moment = rotated.T @ values.mul_(weight[:, None])
         return (moment if total is None else total[0].add_(moment),)
 
@@ -154,7 +154,7 @@ class _Spectrum:
             return self._validation_losses(coef, len(alphas))
 
         def add(total, block, rotated, weight, judge):
-            values = centered_targets(self.problem.targets, self.mean, block.rows)
+            values = centered_targets(self.problem.targets, self.mean, block.rows, self.dtype)
             residuals = (rotated @ coef).unflatten(1, (len(alphas), -1)) - values[:, None, :]
             squares = self._loo_squares(block, rotated, weight, shrunk, residuals)
             loss = judge.double() @ squares.double()
@@ -188,7 +188,7 @@ class _Spectrum:
         total = torch.zeros(n_alphas, dtype=torch.float64, device=features.device)
         for start in range(0, targets.n_rows, _VALIDATION_ROWS):
             rows = slice(start, start + _VALIDATION_ROWS)
-            values = centered_targets(targets, self.mean, rows)
+            values = centered_targets(targets, self.mean, rows, self.dtype)
             centered = center_rows(features[rows].to(self.dtype), self.center)
             predictions = (centered @ (self.rotation @ coef)).unflatten(1, (n_alphas, -1))
             total += (predictions - values[:, None, :]).double().square().sum(dim=(0, 2))

@@ -86,14 +86,14 @@ class PrimalSmoother:
         mean = weighted_target_mean(targets, self.sample_weight, self.fit_intercept)
 
         def add(total, block, whitened, weight):
-            values = centered_targets(targets, mean, block.rows).mul_(weight[:, None])
+            values = centered_targets(targets, mean, block.rows, self.dtype).mul_(weight[:, None])
             moment = whitened.T @ values
             return (moment if total is None else total[0].add_(moment),)
 
         aside = self._aside
         others_weight = self.sample_weight.index_fill(0, aside.positions, 0.0)
         moment = self.whitened.reduce(add, others_weight)[0]
-        values = centered_targets(targets, mean, aside.positions)
+        values = centered_targets(targets, mean, aside.positions, self.dtype)
         residuals = aside.residuals(values, moment)
         return moment + aside.whitened.T @ (aside.weight[:, None] * values), mean, residuals
 
@@ -108,7 +108,7 @@ class PrimalSmoother:
         coef, mean, aside_residuals = self._fit(targets)
 
         def predict(block, whitened):
-            values = centered_targets(targets, mean, block.rows)
+            values = centered_targets(targets, mean, block.rows, self.dtype)
             return (torch.addmm(values, whitened, coef, beta=-1),)
 
         (residuals,) = self.whitened.map(predict)
@@ -122,13 +122,25 @@ class PrimalSmoother:
 
     def adjoint(self, features, values):
         """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""
+        total = self._moment(features, values)
+        return self.whitened.map(lambda _, t: (t @ total,))[0]
+
+    def adjoint_form(self, features, values):
+        """The same sum for rows of no group; see ``smoother.Smoother``."""
+        total = self._moment(features, values)
+        projection, offset = self._affine()
+        return NewRowForm.linear(self._whitening.center, projection @ total, offset @ total)
+
+    def _moment(self, features, values):
+        """sum_v t_v values_v' over other rows, (q, k)."""
         step = max(block.stop - block.start for block in self.whitened.layout.blocks)
         total = 0.0
         for part, value in zip(features.split(step), values.split(step), strict=True):
-            whitened = self.whitened.features.new_empty((len(part), self.whitened.n_columns))
-            self._whiten(part.to(self.dtype), whitened)
+            part = part.to(self.dtype)
+            whitened = part.new_empty((len(part), self.whitened.n_columns))
+            self._whiten(part, whitened)
             total = total + whitened.T @ value.to(self.dtype)
-        return self.whitened.map(lambda _, t: (t @ total,))[0]
+        return total
 
     def solve_left_out(self, values, *, transposed=False):
         """Apply (I - H_II diag(a_I))^-1, or its transpose, to every group of ``values`` (n, k)."""
@@ -154,13 +166,16 @@ class PrimalSmoother:
     def new_row_form(self, first, second):
         """The same sums at rows of no group; see ``smoother.Smoother``."""
         total_first, total_second = total_sums(self.whitened, first, second)
+        projection, offset = self._affine()
+        return NewRowForm(self._whitening.center, projection, offset, total_first, total_second)
+
+    def _affine(self):
+        """Projection (p, q) and offset (q,): whitened rows are (z - center) projection + offset."""
         projection, offset = self._whitening.as_affine()
         affine = projection.new_empty((len(projection) + 1, self.whitened.n_columns))
         affine[:-1, : projection.shape[1]], affine[-1, : projection.shape[1]] = projection, offset
         self._aside.extend(affine)
-        return NewRowForm(
-            self._whitening.center, affine[:-1], affine[-1], total_first, total_second
-        )
+        return affine[:-1], affine[-1]
 
 
 def _fits(rows, width):

@@ -150,9 +150,9 @@ def new_row_form(problem, sample_weight, alpha):
 
     def make(problem, smoother):
         loo = leave_one_out(smoother, problem.targets)
-        _, gradient = _loss_and_gradient(
-            problem.loss, loo.loo_predictions, problem.targets, problem.validation_weight
-        )
+        _, gradient = _judge(problem, smoother, loo)
+        if problem.validation is not None:
+            return smoother.adjoint_form(problem.validation[0], gradient)
         first = smoother.solve_left_out(gradient, transposed=True)
         return smoother.new_row_form(first, smoother.sample_weight[:, None] * loo.loo_residuals)
 
@@ -186,36 +186,31 @@ def _require_two_groups(problem, weight):
         )
 
 
+def _judge(problem, smoother, loo):
+    """Mean loss and its derivative with respect to every judged prediction, (n, k) or (m, k)."""
+    predictions, targets = loo.loo_predictions, problem.targets
+    weight = problem.validation_weight
+    if problem.validation is not None:
+        features, targets = problem.validation
+        predictions = smoother.predict(features, problem.targets)
+        if targets.initial_outputs is not None:
+            predictions = predictions + targets.initial_outputs
+        weight = predictions.new_ones(targets.n_rows)
+    loss, gradient = _loss_and_gradient(problem.loss, predictions, targets, weight)
+    return loss, gradient.to(loo.residuals.dtype)
+
+
 def _loss_and_gradient(loss, predictions, targets, weight):
-    """Weighted mean loss, and its derivative with respect to every prediction, (n, k)."""
-    weight = weight / weight.double().sum()
+    weight = weight.double() / weight.double().sum()
     gradient = torch.empty_like(predictions)
     total = 0.0
     for start in range(0, targets.n_rows, _LOSS_ROWS):
         rows = slice(start, start + _LOSS_ROWS)
         dense = targets.block(rows, predictions.dtype)
-        share = weight[rows]
-        total += float(share.double() @ loss.value(predictions[rows], dense).double())
+        total += float(weight[rows] @ loss.value(predictions[rows], dense).double())
         gradient[rows] = loss.derivative(predictions[rows], dense)
-        gradient[rows] *= share.to(predictions.dtype)[:, None]
+        gradient[rows] *= weight[rows, None].to(predictions.dtype)
     return total, gradient
-
-
-def _validation_loss(problem, smoother):
-    features, targets = problem.validation
-    predictions = smoother.predict(features, problem.targets)
-    if targets.initial_outputs is not None:
-        predictions = predictions + targets.initial_outputs
-    uniform = predictions.new_ones(targets.n_rows)
-    return _loss_and_gradient(problem.loss, predictions, targets, uniform)
-
-
-def _judge(problem, smoother, loo):
-    if problem.validation is not None:
-        return _validation_loss(problem, smoother)
-    return _loss_and_gradient(
-        problem.loss, loo.loo_predictions, problem.targets, problem.validation_weight
-    )
 
 
 def _predict_leave_one_out(problem, smoother):

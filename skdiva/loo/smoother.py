@@ -45,6 +45,9 @@ class Smoother(Protocol):
     def adjoint(self, features: Tensor, values: Tensor) -> Tensor:
         """sum_v H_jv values_v over other rows v, for every training row j: (n, k)."""
 
+    def adjoint_form(self, features: Tensor, values: Tensor) -> NewRowForm:
+        """Return the same sum as a form for rows j that belong to no group."""
+
     def coefficients(self, targets) -> tuple[Tensor, Tensor]:
         """Coefficients (p, k) and intercept (k,)."""
 

@@ -44,6 +44,8 @@ class ClassTargets:
 class ValueTargets:
     """Numeric targets.
 
+    They keep their own precision until centred: rounding a large mean would cost digits.
+
     Parameters
     ----------
     values : tensor of shape (n, k)
@@ -57,9 +59,9 @@ class ValueTargets:
         self.initial_outputs = initial_outputs
 
     def block(self, rows, dtype):
-        """Targets (m, k) of ``rows``."""
+        """Targets (m, k) of ``rows``, in ``dtype`` or their own, whichever is wider."""
         # A copy, as in ClassTargets: callers write into it, and the values may be the user's y.
-        return self.values[rows].to(dtype, copy=True)
+        return self.values[rows].to(torch.promote_types(dtype, self.values.dtype), copy=True)
 
     def arrange(self, layout):
         """Return the same targets in visiting order."""
@@ -74,4 +76,4 @@ def ridge_targets(targets, rows, dtype):
     dense = targets.block(rows, dtype)
     if targets.initial_outputs is None:
         return dense
-    return dense - targets.initial_outputs[rows].to(dtype)
+    return dense - targets.initial_outputs[rows].to(dense.dtype)

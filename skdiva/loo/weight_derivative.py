@@ -10,7 +10,8 @@ It follows from de/da_j = - H_.j e_j' and dH/da_j = - H_.j H_j. put into r_I. Th
 contributes exactly zero: a row's weight cannot change the model trained without it.
 
 Separate validation loss (paper Prop. 1 and 2): dW/da_j = - C z_j e_j', hence
-dLval/da_j = - <e_j, sum_v H_jv g_v>.
+
+    dLval/da_j = - <e_j, sum_v H_jv g_v>.
 
 Check: sum_j a_j dL/da_j = - alpha dL/dalpha, since the coefficients depend on a / alpha only.
 """
