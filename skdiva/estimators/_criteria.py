@@ -1,7 +1,7 @@
 """How suspicious a labelled row is: three criteria, each for training rows and for new ones.
 
 Higher scores are worse. A criterion is fitted by `judge` and keeps NumPy arrays only, so that a
-pickle loads without the device it was made on.
+pickle loads without the device it was made on; what needs torch is imported when it is called.
 """
 
 from typing import NamedTuple
@@ -10,9 +10,6 @@ import numpy as np
 
 from skdiva.arrays.containers import to_host
 from skdiva.estimators._targets import Classes, Numbers
-
-_MAD_TO_SIGMA = 1.4826  # of a normal distribution
-_MEAN_DEVIATION_TO_SIGMA = 1.2533
 
 
 class Verdict(NamedTuple):
@@ -67,102 +64,96 @@ class Margin(_Criterion):
 
     target_type = Classes
 
-    def judge(self, posed, data):
+    def judge(self, posed):
         """Curate the weights and score the training rows."""
+        from skdiva.loo.confident_joint import wrong_label_threshold
+
         descent = posed.descend()
         self.keep_model(posed, posed.start_weight * descent.factor)
         predictions = descent.final.loo_predictions
-        scores = _margin(to_host(predictions), data.target.codes)
-        self.offset = posed.wrong_label_threshold(predictions, scores)
+        scores = self._margins(predictions, posed.classes)
+        self.offset = wrong_label_threshold(predictions, posed.classes, scores)
         return Verdict(
-            scores,
+            to_host(scores),
             descent.start, predictions, descent.factor,
             descent.loss_path, descent.n_iter, descent.n_steps,
         )  # fmt: skip
 
     def score(self, features, initial_outputs, target):
         """Score new rows by the margin of the model of the curated weights."""
-        return _margin(self.predict(features, initial_outputs), target.codes)
+        outputs = self.predict(features, initial_outputs)
+        return to_host(self._margins(_tensor(outputs), _tensor(target.codes)))
+
+    @staticmethod
+    def _margins(outputs, codes):
+        from skdiva.loo.label_scores import label_margins
+
+        return label_margins(outputs, codes)
 
 
 class Derivative(_Criterion):
     """Derivative of the mean leave-one-out loss with respect to the weight: the paper's rule."""
 
-    def judge(self, posed, _data):
+    def judge(self, posed):
         """Score the training rows at the start weights."""
         start = posed.evaluate()
         self.keep_model(posed, posed.start_weight)
         self.form = posed.new_row_form()
-        return _at_start(to_host(start.derivative), start)
+        return _at_start(start.derivative, start)
 
     def score(self, features, initial_outputs, target):
         """Score new rows by the derivative at weight zero."""
-        from skdiva.arrays.convert import to_numpy, to_tensor
         from skdiva.loo.new_rows import NewRowForm
 
-        def tensor(array):
-            return to_tensor(array, "cpu", self.dtype)
-
         residuals = self.predict(features, initial_outputs) - _dense(target)
-        form = NewRowForm(*map(tensor, self.form.values()))
-        return to_numpy(form.derivative(tensor(to_host(features)), tensor(residuals)))
+        form = NewRowForm(*map(_tensor, self.form.values()))
+        features = _tensor(to_host(features).astype(self.dtype, copy=False))
+        return to_host(form.derivative(features, _tensor(residuals.astype(self.dtype))))
 
 
 class Residual(_Criterion):
     """Size of the leave-one-out residual, in standard deviations; 3 is the threshold.
 
-    A prediction made without row i varies by h_i / (1 - a_i h_i) times the noise, so that
-    residual / sqrt(1 + h_i / (1 - a_i h_i)) has one scale for all rows; at weight 1 this is the
-    externally studentised residual up to its scale, which is taken from the median absolute
-    deviation: outliers do not move it. Several targets: root mean square over the targets.
+    Robust ones: outliers do not move the scale. Several targets: root mean square over them.
     """
 
     offset = 3.0
     target_type = Numbers
 
-    def judge(self, posed, data):
+    def judge(self, posed):
         """Score the training rows at the start weights."""
+        from skdiva.loo.label_scores import leave_one_out_deviation, robust_scale
+
         start = posed.evaluate()
         self.keep_model(posed, posed.start_weight)
-        variance = 1 + to_host(start.leverage) / to_host(start.one_minus_leverage)
-        residuals = to_host(start.loo_residuals) / np.sqrt(variance)[:, None]
-        weighted = slice(None) if data.sample_weight is None else data.sample_weight > 0
-        self.scale = _robust_scale(residuals[weighted])
-        return _at_start(_size(residuals / self.scale), start)
+        deviation = leave_one_out_deviation(start.leverage, start.one_minus_leverage)
+        residuals = start.loo_residuals / deviation[:, None]
+        self.scale = to_host(robust_scale(residuals[posed.start_weight > 0]))
+        return _at_start(self._size(to_host(residuals)), start)
 
     def score(self, features, initial_outputs, target):
         """Score new rows by the residual of the model of the start weights."""
-        return _size((self.predict(features, initial_outputs) - target.values) / self.scale)
+        return self._size(self.predict(features, initial_outputs) - target.values)
+
+    def _size(self, residuals):
+        from skdiva.loo.label_scores import root_mean_square
+
+        return to_host(root_mean_square(_tensor(residuals / self.scale)))
 
 
 def _at_start(scores, start):
     """Verdict of a criterion that takes no step: one evaluation, all factors 1."""
     ones = start.derivative.new_ones(len(start.derivative))
-    return Verdict(scores, start, start.loo_predictions, ones, [start.loss], 1, 0)
+    return Verdict(to_host(scores), start, start.loo_predictions, ones, [start.loss], 1, 0)
 
 
-def _margin(predictions, codes):
-    rows = np.arange(len(codes))
-    own = predictions[rows, codes]
-    others = predictions.copy()
-    others[rows, codes] = -np.inf
-    return others.max(axis=1) - own
+def _tensor(array):
+    from skdiva.arrays.convert import to_tensor
+
+    return to_tensor(array, "cpu", array.dtype.name)
 
 
 def _dense(target):
     if isinstance(target, Classes):
         return np.eye(target.n_outputs)[target.codes]
     return target.values
-
-
-def _size(standardized):
-    return np.sqrt(np.square(standardized).mean(axis=1))
-
-
-def _robust_scale(residuals):
-    """Standard deviation of every column, from its median absolute deviation."""
-    deviation = np.abs(residuals - np.median(residuals, axis=0))
-    scale = _MAD_TO_SIGMA * np.median(deviation, axis=0)
-    # More than half of the residuals are equal: the mean deviation is the next robust choice.
-    scale = np.where(scale > 0, scale, _MEAN_DEVIATION_TO_SIGMA * deviation.mean(axis=0))
-    return np.where(scale > 0, scale, 1.0)

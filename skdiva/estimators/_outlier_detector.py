@@ -226,7 +226,7 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         )
         criterion = make_criterion(self.criterion, data.target)
         posed = self._pose(data, feature_map)
-        verdict = criterion.judge(posed, data)
+        verdict = criterion.judge(posed)
         offset = self._offset(verdict.scores, criterion)
         coef, intercept = _inlier_ridge(posed, data, verdict, verdict.scores <= offset)
         predictions = to_host(verdict.loo_predictions)

@@ -9,7 +9,6 @@ from tqdm.auto import tqdm
 
 from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_numpy, to_tensor
 from skdiva.estimators._targets import Classes
-from skdiva.loo.confident_joint import wrong_label_threshold
 from skdiva.loo.losses import LogLoss, SquaredError
 from skdiva.loo.penalty import choose_penalty
 from skdiva.loo.problem import Problem, evaluate, fit_ridge, new_row_form
@@ -84,10 +83,6 @@ class PosedProblem:
         """Return the form that scores new rows at weight zero, as arrays by name."""
         form = new_row_form(self.problem, self.start_weight, self.alpha)
         return {name: to_numpy(part) for name, part in form._asdict().items()}
-
-    def wrong_label_threshold(self, predictions, margins):
-        """Margin above which as many labels lie as are estimated to be wrong."""
-        return wrong_label_threshold(predictions, self.classes, self._floats(margins))
 
     def _alpha(self):
         if self.estimator.alpha != "auto":

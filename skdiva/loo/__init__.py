@@ -1,6 +1,7 @@
 """The mathematics of skdiva: closed-form leave-one-out and its derivative. Imports torch only."""
 
 from skdiva.loo.brute_force import brute_force_derivative, brute_force_loo
+from skdiva.loo.confident_joint import confident_joint
 from skdiva.loo.losses import LogLoss, SquaredError
 from skdiva.loo.penalty import choose_penalty
 from skdiva.loo.problem import (
@@ -25,6 +26,7 @@ __all__ = [
     "brute_force_derivative",
     "brute_force_loo",
     "choose_penalty",
+    "confident_joint",
     "descend",
     "evaluate",
     "fit_ridge",

@@ -1,0 +1,74 @@
+"""How badly a label fits what the other rows predict for it. Higher is worse."""
+
+import torch
+
+_MAD_TO_SIGMA = 1.4826  # of a normal distribution
+_MEAN_DEVIATION_TO_SIGMA = 1.2533
+
+
+def label_margins(outputs, labels):
+    """Output of the best other class minus that of the given class.
+
+    Parameters
+    ----------
+    outputs : tensor of shape (n, k)
+        Leave-one-out outputs, or a model's outputs at new rows.
+    labels : int64 tensor of shape (n,)
+        Given labels, codes 0 .. k - 1.
+
+    Returns
+    -------
+    tensor of shape (n,)
+    """
+    own = labels[:, None]
+    others = outputs.scatter(1, own, -torch.inf).amax(dim=1)
+    return others - outputs.gather(1, own)[:, 0]
+
+
+def leave_one_out_deviation(leverage, one_minus_leverage):
+    """Standard deviation of a leave-one-out residual, in units of the noise.
+
+    The prediction made without row i varies by h_i / (1 - a_i h_i) times the variance of the noise.
+    At weight 1 dividing by this gives the externally studentised residual, up to its scale.
+
+    Parameters
+    ----------
+    leverage, one_minus_leverage : tensors of shape (n,)
+        h_i and 1 - a_i h_i.
+
+    Returns
+    -------
+    tensor of shape (n,)
+    """
+    return (1 + leverage / one_minus_leverage).sqrt()
+
+
+def robust_scale(residuals):
+    """Standard deviation of every column, from its median absolute deviation.
+
+    Parameters
+    ----------
+    residuals : tensor of shape (n, k)
+
+    Returns
+    -------
+    tensor of shape (k,)
+        Positive: where more than half of the residuals are equal, from the mean absolute deviation;
+        where all are, 1.
+    """
+    deviation = (residuals - _median(residuals)).abs()
+    scale = _MAD_TO_SIGMA * _median(deviation)
+    scale = torch.where(scale > 0, scale, _MEAN_DEVIATION_TO_SIGMA * deviation.mean(dim=0))
+    return torch.where(scale > 0, scale, 1.0)
+
+
+def root_mean_square(standardized):
+    """Root mean square over the columns of (n, k), shape (n,)."""
+    return standardized.square().mean(dim=1).sqrt()
+
+
+def _median(values):
+    """Median of every column, between the middle two; torch's quantile stops at 2**24 values."""
+    ordered = values.sort(dim=0).values
+    n = len(ordered)
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
