@@ -37,7 +37,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Loss of the leave-one-out predictions. "auto": softmax cross-entropy for classes, squared
         error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
         ``derivative(predictions, targets)``, shape (n, k), for torch tensors of shape (n, k).
-    learning_rate : float, default=0.5
+    learning_rate : float, default=0.25
         Size of a step, in units of the mean absolute derivative.
     max_iter : int, default=3
         Number of steps; many steps overfit the leave-one-out loss.
@@ -152,7 +152,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         featurizer="auto",
         alpha="auto",
         loss="auto",
-        learning_rate=0.5,
+        learning_rate=0.25,
         max_iter=3,
         apply="sample_weight",
         fit_intercept=True,
