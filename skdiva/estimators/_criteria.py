@@ -44,8 +44,8 @@ class _Criterion:
     offset = 0.0
     target_type = None
 
-    def keep_model(self, posed, sample_weight):
-        self.coef, self.intercept = posed.ridge(sample_weight)
+    def keep_model(self, evaluation):
+        self.coef, self.intercept = to_host(evaluation.coef), to_host(evaluation.intercept)
 
     @property
     def dtype(self):
@@ -69,7 +69,7 @@ class Margin(_Criterion):
         from skdiva.loo.confident_joint import wrong_label_threshold
 
         descent = posed.descend()
-        self.keep_model(posed, posed.start_weight * descent.factor)
+        self.keep_model(descent.final)
         predictions = descent.final.loo_predictions
         scores = self._margins(predictions, posed.classes)
         self.offset = wrong_label_threshold(predictions, posed.classes, scores)
@@ -97,7 +97,7 @@ class Derivative(_Criterion):
     def judge(self, posed):
         """Score the training rows at the start weights."""
         start = posed.evaluate()
-        self.keep_model(posed, posed.start_weight)
+        self.keep_model(start)
         self.form = posed.new_row_form()
         return _at_start(start.derivative, start)
 
@@ -125,7 +125,7 @@ class Residual(_Criterion):
         from skdiva.loo.label_scores import leave_one_out_deviation, robust_scale
 
         start = posed.evaluate()
-        self.keep_model(posed, posed.start_weight)
+        self.keep_model(start)
         deviation = leave_one_out_deviation(start.leverage, start.one_minus_leverage)
         residuals = start.loo_residuals / deviation[:, None]
         self.scale = to_host(robust_scale(residuals[posed.start_weight > 0]))

@@ -47,7 +47,8 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
         ``derivative(predictions, targets)``, shape (n, k), for torch tensors of shape (n, k).
     learning_rate : float, default=0.5
-        Size of a step of "margin", in units of the mean absolute derivative.
+        Size of a step of "margin", in units of the mean absolute derivative. Larger than that of
+        DivaReweighter: these weights have to tell labels apart, not to train a model.
     max_iter : int, default=3
         Number of steps of "margin".
     fit_intercept : bool, default=True

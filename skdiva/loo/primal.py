@@ -44,6 +44,7 @@ class PrimalSmoother:
         self.dtype = rows.dtype
         self.sample_weight = sample_weight.to(rows.dtype)
         self.fit_intercept = fit_intercept
+        self._fitted = None, None
         self._build(rows, sample_weight, alpha, sample_weight.new_empty(0, dtype=torch.long))
         for _ in range(_ROUNDS):
             positions = self._deciding_rows()
@@ -83,6 +84,11 @@ class PrimalSmoother:
 
     def _fit(self, targets):
         """Whitened coefficients (q, k), mean of the targets (k,), residuals of rows set aside."""
+        if self._fitted[0] is not targets:
+            self._fitted = targets, self._solve(targets)
+        return self._fitted[1]
+
+    def _solve(self, targets):
         mean = weighted_target_mean(targets, self.sample_weight, self.fit_intercept)
 
         def add(total, block, whitened, weight):

@@ -36,6 +36,9 @@ class Evaluation(NamedTuple):
         h_i.
     one_minus_leverage : tensor of shape (n,)
         1 - a_i h_i.
+    coef : tensor of shape (p, k)
+        Coefficients of the model trained on all rows.
+    intercept : tensor of shape (k,)
     """
 
     loss: float
@@ -44,6 +47,8 @@ class Evaluation(NamedTuple):
     loo_residuals: Tensor
     leverage: Tensor
     one_minus_leverage: Tensor
+    coef: Tensor
+    intercept: Tensor
 
 
 class Problem:
@@ -137,12 +142,7 @@ def predict_leave_one_out(problem, sample_weight, alpha):
 
 def fit_ridge(problem, sample_weight, alpha):
     """Return the ridge model itself: ``coef`` (p, k) and ``intercept`` (k,)."""
-
-    def fit(problem, smoother):
-        coef, intercept = smoother.coefficients(problem.targets)
-        return coef.to(problem.dtype), intercept.to(problem.dtype)
-
-    return _with_sufficient_precision(problem, sample_weight, alpha, fit)
+    return _with_sufficient_precision(problem, sample_weight, alpha, _coefficients)
 
 
 def new_row_form(problem, sample_weight, alpha):
@@ -186,6 +186,10 @@ def _require_two_groups(problem, weight):
         )
 
 
+def _coefficients(problem, smoother):
+    return tuple(part.to(problem.dtype) for part in smoother.coefficients(problem.targets))
+
+
 def _judge(problem, smoother, loo):
     """Mean loss and its derivative with respect to every judged prediction, (n, k) or (m, k)."""
     predictions, targets = loo.loo_predictions, problem.targets
@@ -216,7 +220,7 @@ def _loss_and_gradient(loss, predictions, targets, weight):
 def _predict_leave_one_out(problem, smoother):
     loo = leave_one_out(smoother, problem.targets)
     loss, _ = _judge(problem, smoother, loo)
-    return _evaluation(problem, loo, loss, None)
+    return _evaluation(problem, smoother, loo, loss, None)
 
 
 def _evaluate(problem, smoother):
@@ -227,10 +231,10 @@ def _evaluate(problem, smoother):
     else:
         features = problem.validation[0]
         derivative = validation_weight_derivative(smoother, loo.residuals, features, gradient)
-    return _evaluation(problem, loo, loss, derivative)
+    return _evaluation(problem, smoother, loo, loss, derivative)
 
 
-def _evaluation(problem, loo, loss, derivative):
+def _evaluation(problem, smoother, loo, loss, derivative):
     def restore(array):
         return problem.layout.restore(array).to(problem.dtype)
 
@@ -241,4 +245,5 @@ def _evaluation(problem, loo, loss, derivative):
         restore(loo.loo_residuals),
         restore(loo.leverage),
         restore(loo.one_minus_leverage),
+        *_coefficients(problem, smoother),
     )

@@ -36,7 +36,7 @@ def test_wrong_labels_score_highest(criterion, n_flagged):
 def test_margin_is_taken_at_the_curated_weights():
     X, y, _ = classes(60)
     detector = DivaOutlierDetector(alpha=1.0).fit(X, y)
-    curated = DivaReweighter(alpha=1.0).fit(X, y)
+    curated = DivaReweighter(alpha=1.0, learning_rate=detector.learning_rate).fit(X, y)
     assert_allclose(detector.sample_weight_, curated.sample_weight_)
     assert_allclose(detector.derivative_, curated.derivative_)
     assert_allclose(detector.loo_loss_path_, curated.loo_loss_path_)

@@ -168,7 +168,7 @@ def test_validation_loss_replaces_the_leave_one_out_loss(wrap):
 @pytest.mark.parametrize(("targets", "inner"), [(1, Ridge()), (2, Ridge()), (2, None)])
 def test_regression(targets, inner):
     X, y = numbers(targets=targets)
-    model = DivaReweighter(inner, alpha=1.0).fit(X, y)
+    model = DivaReweighter(inner, alpha=1.0, learning_rate=0.5).fit(X, y)
     loo, derivative = refitted(standardized(X), y.reshape(60, -1), 1.0)
     assert_allclose(model.loo_predictions_, loo)
     assert_allclose(model.derivative_, derivative, rtol=1e-6, atol=1e-9)
