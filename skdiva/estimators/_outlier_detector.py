@@ -81,7 +81,7 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     loo_loss_ : float
         Mean leave-one-out loss at the start weights, weighted by them; with ``X_val``, the mean
         validation loss.
-    loo_loss_path_ : ndarray of shape (n_steps_ + 1,)
+    loo_loss_path_ : ndarray of shape (`n_steps_` + 1,)
         That loss at the start and after every step.
     loo_predictions_ : ndarray of shape (n_samples, k)
         Leave-one-out outputs at ``sample_weight_``, one column per class or target.
@@ -110,7 +110,7 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         Share of every source in the sum of the weights.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if they are all strings.
 
     See Also
