@@ -14,9 +14,12 @@ columns of H are formed one by one and the own entry is never added.
 import torch
 
 from skdiva.loo import products
-from skdiva.loo.own_blocks import stack
+from skdiva.loo.own_blocks import group_sums, stack
 
 _DOMINATING = 0.5  # share of its own predictions beyond which a group gets explicit columns
+# So does a group whose leverage is this many times the median: it may dominate by its distance,
+# at a large penalty or at weight zero, without deciding anything.
+_FAR = {torch.float32: 1e3, torch.float64: 1e6}
 
 
 def total_sums(whitened, first, second):
@@ -47,7 +50,7 @@ def _second_factors(block, t, p, v):
     return [(left, right / 2), (right, left / 2)]
 
 
-def others_sums(whitened, first, second, leverage, group_leverage):
+def others_sums(whitened, first, second, leverage, weighted_leverage):
     """Both sums at every training row.
 
     Parameters
@@ -58,15 +61,15 @@ def others_sums(whitened, first, second, leverage, group_leverage):
         P and V.
     leverage : tensor of shape (n,)
         h_i.
-    group_leverage : tensor of shape (n,)
-        Sum of a_i h_i over the row's group.
+    weighted_leverage : tensor of shape (n,)
+        a_i h_i.
 
     Returns
     -------
     first : tensor of shape (n, k)
     second : tensor of shape (n,)
     """
-    dominating = group_leverage > _DOMINATING
+    dominating = dominating_rows(whitened, leverage, weighted_leverage)
     columns = DominatingColumns(whitened, first, second, dominating)
     if dominating.any():
         first, second = (x.masked_fill(dominating[:, None], 0.0) for x in (first, second))
@@ -81,6 +84,17 @@ def others_sums(whitened, first, second, leverage, group_leverage):
         return out_first, out_second
 
     return whitened.map(at_block, first, second, leverage)
+
+
+def dominating_rows(whitened, leverage, weighted_leverage):
+    """Mask of the rows whose own terms would swamp their sums, all of a group or none."""
+    distance = group_sums(whitened.layout, leverage)
+    least = distance.median() * _FAR[leverage.dtype]
+    # Explicit columns are worth it for a few rows: as many as can have a leverage above a half.
+    n_columns = min(2 * whitened.n_columns, len(distance))
+    least = torch.maximum(least, distance.topk(n_columns).values[-1])
+    share = group_sums(whitened.layout, weighted_leverage)
+    return (share > _DOMINATING) | (distance > least)
 
 
 def _subtract_own(block, whitened, first, second, leverage, out_first, out_second):

@@ -111,13 +111,21 @@ class _Spectrum:
         self.center = weighted_center(rows, sample_weight, problem.fit_intercept)
         decompose = self._decompose_wide if wide else self._decompose_tall
         self.eigenvalues, self.rotation = decompose(rows)
-        self.mean_eigenvalue = float(self.eigenvalues.sum()) / min(problem.features.shape)
+        self.mean_eigenvalue = self._mean_eigenvalue(sample_weight)
         self.constant = 0.0  # the intercept's share of every entry of H
         if problem.fit_intercept:
             self.constant = 1 / float(sample_weight.double().sum())
         self.mean = weighted_target_mean(problem.targets, self.weight, problem.fit_intercept)
         self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0], keep=False)
         self.moment = self.rows.reduce(self._moment, self.weight)[0]
+
+    def _mean_eigenvalue(self, sample_weight):
+        total = float(self.eigenvalues.sum())
+        # What is left of constant columns is the rounding error of their means.
+        rounding = (4 * torch.finfo(self.dtype).eps) ** 2 * float(self.center.square().sum())
+        if total <= rounding * float(sample_weight.double().sum()):
+            return 0.0
+        return total / min(self.problem.features.shape)
 
     def _decompose_tall(self, rows):
         gram = weighted_gram(rows, self.weight, self.center)

@@ -14,7 +14,7 @@ import torch
 from skdiva.loo.centering import centered_targets, weighted_target_mean
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.others_sums import others_sums, total_sums
-from skdiva.loo.own_blocks import group_sums, left_out_solve, own_blocks, solve_whitened, stack
+from skdiva.loo.own_blocks import left_out_solve, own_blocks, solve_whitened, stack
 from skdiva.loo.precision import require_residual_share
 from skdiva.loo.set_aside import SetAside
 from skdiva.loo.whitening import Whitening
@@ -166,8 +166,8 @@ class PrimalSmoother:
 
     def others_sums(self, first, second):
         """Sums over the rows outside one's own group; see ``smoother.Smoother``."""
-        group_leverage = group_sums(self.whitened.layout, self.sample_weight * self.leverage)
-        return others_sums(self.whitened, first, second, self.leverage, group_leverage)
+        weighted = self.sample_weight * self.leverage
+        return others_sums(self.whitened, first, second, self.leverage, weighted)
 
     def new_row_form(self, first, second):
         """The same sums at rows of no group; see ``smoother.Smoother``."""

@@ -1,0 +1,72 @@
+"""Losses: their derivative is that of their value."""
+
+import pytest
+import torch
+
+from skdiva.loo import LogLoss, SquaredError
+from skdiva.loo.losses import check_loss
+from tests.cases import LOSSES
+from tests.tolerances import assert_close
+
+
+def example():
+    draw = torch.Generator().manual_seed(0)
+    predictions = 3 * torch.randn(6, 4, generator=draw, dtype=torch.float64)
+    targets = torch.rand(6, 4, generator=draw, dtype=torch.float64)
+    return predictions, targets
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_derivative(name):
+    predictions, targets = example()
+    predictions.requires_grad_()
+    (expected,) = torch.autograd.grad(LOSSES[name].value(predictions, targets).sum(), predictions)
+    assert_close(LOSSES[name].derivative(predictions.detach(), targets), expected, 1e-14)
+
+
+def test_squared_error_is_summed_over_outputs():
+    value = SquaredError().value(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]]))
+    assert value.tolist() == [5.0]
+
+
+def test_log_loss_is_that_of_torch():
+    predictions, _ = example()
+    labels = torch.tensor([0, 3, 1, 1, 2, 0])
+    one_hot = torch.nn.functional.one_hot(labels, 4).double()
+    expected = torch.nn.functional.cross_entropy(predictions, labels, reduction="none")
+    assert_close(LogLoss().value(predictions, one_hot), expected, 1e-14)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_log_loss_of_extreme_logits(dtype):
+    predictions = torch.tensor([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype)
+    one_hot = torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=dtype)
+    assert LogLoss().value(predictions, one_hot).tolist() == [0.0, 2e4]
+    assert LogLoss().derivative(predictions, one_hot).tolist() == [[0.0, 0.0], [-1.0, 1.0]]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_inputs_stay_as_they_are(name):
+    predictions, targets = example()
+    LOSSES[name].value(predictions, targets)
+    LOSSES[name].derivative(predictions, targets)
+    assert (predictions == example()[0]).all()
+    assert (targets == example()[1]).all()
+
+
+class WithoutDerivative:
+    value = SquaredError.value
+
+
+@pytest.mark.parametrize(
+    ("loss", "missing"),
+    [(WithoutDerivative(), "without derivative"), ("log_loss", "without value and derivative")],
+)
+def test_a_loss_without_its_methods_is_refused(loss, missing):
+    with pytest.raises(TypeError, match=missing):
+        check_loss(loss)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values())
+def test_a_loss_with_its_methods_is_accepted(loss):
+    check_loss(loss)

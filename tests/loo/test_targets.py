@@ -1,0 +1,54 @@
+"""Targets a block of rows at a time."""
+
+import pytest
+import torch
+
+from skdiva.loo import ClassTargets, ValueTargets
+from skdiva.loo.row_blocks import make_layout
+from skdiva.loo.targets import ridge_targets
+
+LABELS = torch.tensor([2, 0, 1, 2, 1])
+ONE_HOT = torch.nn.functional.one_hot(LABELS, 3).double()
+INITIAL = torch.arange(15, dtype=torch.float64).reshape(5, 3)
+ROWS = {"slice": slice(1, 4), "positions": torch.tensor([4, 0]), "all": slice(None)}
+
+
+def both(initial_outputs=None):
+    return [
+        ClassTargets(LABELS, 3, initial_outputs),
+        ValueTargets(ONE_HOT.clone(), initial_outputs),
+    ]
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("targets", both(), ids=["classes", "values"])
+def test_block(targets, rows):
+    assert (targets.n_rows, targets.n_outputs) == (5, 3)
+    assert (targets.block(rows, torch.float64) == ONE_HOT[rows]).all()
+
+
+@pytest.mark.parametrize("targets", both(), ids=["classes", "values"])
+def test_a_block_is_a_copy(targets):
+    targets.block(slice(None), torch.float64).fill_(7.0)
+    assert (targets.block(slice(None), torch.float64) == ONE_HOT).all()
+
+
+def test_values_are_not_rounded_before_they_are_centred():
+    targets = ValueTargets(torch.tensor([[1e8 + 1]], dtype=torch.float64))
+    assert targets.block(slice(None), torch.float32).item() == 1e8 + 1
+
+
+@pytest.mark.parametrize("targets", both(INITIAL), ids=["classes", "values"])
+def test_initial_outputs_are_subtracted(targets):
+    values = ridge_targets(targets, slice(1, 4), torch.float64)
+    assert (values == (ONE_HOT - INITIAL)[1:4]).all()
+
+
+@pytest.mark.parametrize("initial", [None, INITIAL], ids=["plain", "initial outputs"])
+def test_visiting_order(initial):
+    layout = make_layout(5, 2, torch.tensor([1, 0, 1, 0, 2]))
+    for targets in both(initial):
+        arranged = ridge_targets(targets.arrange(layout), slice(None), torch.float64)
+        plain = ridge_targets(targets, slice(None), torch.float64)
+        assert (arranged == plain[layout.order]).all()
+        assert (layout.restore(arranged) == plain).all()
