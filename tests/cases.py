@@ -39,6 +39,7 @@ class Case:
     large_means: bool = False  # mean / standard deviation of 1000
     raw_scales: bool = False  # columns scaled by 1e-3 to 1e4
     row_scale: float = 1.0  # of the first row, which then dominates
+    idle_row: bool = False  # the first row has a training weight of zero, and judges
     initial_outputs: bool = False
     batch_size: int | str = "auto"
     seed: int = 0
@@ -59,6 +60,8 @@ class Case:
         if self.zero_weights:
             weight[3::5] = 0
             validation_weight[1::4] = 0
+        if self.idle_row:
+            weight[0] = 0
         initial = None
         if self.initial_outputs:
             initial = _normal(draw, self.n_rows, self.n_outputs)
@@ -202,6 +205,8 @@ NAMED = {
     "raw scales": Case(30, 5, raw_scales=True),
     "row scaled by 100": Case(30, 5, row_scale=100),
     "row scaled by 10000": Case(30, 5, row_scale=1e4),
+    "row scaled by 10000 that judges only": Case(30, 5, row_scale=1e4, idle_row=True),
+    "row scaled by 10000 that judges only, wide": Case(12, 30, row_scale=1e4, idle_row=True),
     "row scaled by 10000, wide": Case(12, 30, row_scale=1e4),
     "row scaled by 10000 in a group": Case(30, 5, row_scale=1e4, grouping="ragged"),
     "one target": Case(30, 5, 1),

@@ -75,10 +75,12 @@ def loss_gradient(data, predictions):
 
 
 def conditioning(data):
-    """Condition number of what is factorised, over the least that is left of a row or group.
+    """What relative rounding errors are multiplied with at worst.
 
-    The first is that of the penalised Gram matrix (n x n when there are more columns than rows),
-    scaled to a unit diagonal; the second the smallest eigenvalue of I - S H_II S.
+    The condition number of what is factorised, plus the largest change of an entry of H with a
+    relative change of a feature; over the least that is left of a row or group without itself, the
+    smallest eigenvalue of I - S H_II S. What is factorised is the penalised Gram matrix (n x n when
+    there are more columns than rows), scaled to a unit diagonal.
     """
     data = data.double()
     wide = data.features.shape[0] < data.features.shape[1]
@@ -86,7 +88,17 @@ def conditioning(data):
     matrix.diagonal().add_(data.alpha)
     scale = matrix.diagonal().rsqrt()
     eigenvalues = torch.linalg.eigvalsh(scale[:, None] * matrix * scale)
-    return float(eigenvalues[-1] / eigenvalues[0].clamp(min=1e-300)) / _least_left(data)
+    condition = float(eigenvalues[-1] / eigenvalues[0].clamp(min=1e-300))
+    return (condition + _input_sensitivity(data)) / _least_left(data)
+
+
+def _input_sensitivity(data):
+    """Bound of |z_i' C dz| for |dz| = |z_j|, column by column."""
+    model = _full_model(data)
+    inverse_factor = torch.linalg.inv(model.factor)
+    diagonal = inverse_factor.square().sum(dim=1)  # of C
+    leverage = model.hat(data.features, data.features).diagonal()
+    return float((leverage.max() * (data.features.square() @ diagonal).max()).sqrt())
 
 
 def _column_gram(data):

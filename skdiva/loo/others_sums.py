@@ -7,19 +7,15 @@ With J the group of row j:
 
 Both come from sums over *all* rows, B = T'P and M = sum_I T_I' P_I V_I' T_I, with the own group
 taken back out. For a row that dominates (leverage near 1, what an outlier detector looks for) that
-subtraction would leave nothing but rounding, so dominating groups stay out of B and M; their
-columns of H are formed one by one and the own entry is never added.
+subtraction would leave nothing but rounding, so dominating groups stay out of B and M
+(``dominating.py``).
 """
 
 import torch
 
 from skdiva.loo import products
-from skdiva.loo.own_blocks import group_sums, stack
-
-_DOMINATING = 0.5  # share of its own predictions beyond which a group gets explicit columns
-# So does a group whose leverage is this many times the median: it may dominate by its distance,
-# at a large penalty or at weight zero, without deciding anything.
-_FAR = {torch.float32: 1e3, torch.float64: 1e6}
+from skdiva.loo.dominating import DominatingGroups, dominating_rows
+from skdiva.loo.own_blocks import stack
 
 
 def total_sums(whitened, first, second):
@@ -50,7 +46,7 @@ def _second_factors(block, t, p, v):
     return [(left, right / 2), (right, left / 2)]
 
 
-def others_sums(whitened, first, second, leverage, weighted_leverage):
+def others_sums(whitened, first, second, leverage, sample_weight):
     """Both sums at every training row.
 
     Parameters
@@ -61,16 +57,15 @@ def others_sums(whitened, first, second, leverage, weighted_leverage):
         P and V.
     leverage : tensor of shape (n,)
         h_i.
-    weighted_leverage : tensor of shape (n,)
-        a_i h_i.
+    sample_weight : tensor of shape (n,)
 
     Returns
     -------
     first : tensor of shape (n, k)
     second : tensor of shape (n,)
     """
-    dominating = dominating_rows(whitened, leverage, weighted_leverage)
-    columns = DominatingColumns(whitened, first, second, dominating)
+    dominating = dominating_rows(whitened, leverage, sample_weight)
+    explicit = DominatingGroups(whitened, first, second, dominating)
     if dominating.any():
         first, second = (x.masked_fill(dominating[:, None], 0.0) for x in (first, second))
     total_first, total_second = total_sums(whitened, first, second)
@@ -80,21 +75,10 @@ def others_sums(whitened, first, second, leverage, weighted_leverage):
         out_first = t @ total_first
         out_second = products.quadratic_form(t, half)
         _subtract_own(block, t, own_first, own_second, own_leverage, out_first, out_second)
-        columns.add_to(block, t, out_first, out_second)
+        explicit.add_to(block, t, out_first, out_second)
         return out_first, out_second
 
     return whitened.map(at_block, first, second, leverage)
-
-
-def dominating_rows(whitened, leverage, weighted_leverage):
-    """Mask of the rows whose own terms would swamp their sums, all of a group or none."""
-    distance = group_sums(whitened.layout, leverage)
-    least = distance.median() * _FAR[leverage.dtype]
-    # Explicit columns are worth it for a few rows: as many as can have a leverage above a half.
-    n_columns = min(2 * whitened.n_columns, len(distance))
-    least = torch.maximum(least, distance.topk(n_columns).values[-1])
-    share = group_sums(whitened.layout, weighted_leverage)
-    return (share > _DOMINATING) | (distance > least)
 
 
 def _subtract_own(block, whitened, first, second, leverage, out_first, out_second):
@@ -107,46 +91,3 @@ def _subtract_own(block, whitened, first, second, leverage, out_first, out_secon
     hat_first, hat_second = ((t @ (t.mT @ x)).reshape(first.shape) for x in (p, v))
     out_first.sub_(hat_first)
     out_second.sub_(torch.linalg.vecdot(hat_first, hat_second))
-
-
-class DominatingColumns:
-    """Explicit columns of H for the rows of dominating groups (few: leverages add up to q)."""
-
-    def __init__(self, whitened, first, second, dominating):
-        positions = torch.nonzero(dominating)[:, 0]
-        self.whitened = whitened.select(positions)
-        self.first, self.second = first[positions], second[positions]
-        self.group_of_row = _group_numbers(whitened.layout, dominating.device)
-        self.group = self.group_of_row[positions]
-        self.singles = all(block.group_size == 1 for block in whitened.layout.blocks)
-
-    def add_to(self, block, whitened, out_first, out_second):
-        """Add both sums over dominating rows to those of the other rows in ``block``."""
-        if self.group.numel() == 0:
-            return
-        hat = whitened @ self.whitened.T
-        hat.masked_fill_(self.group_of_row[block.rows, None] == self.group, 0.0)
-        out_first.add_(hat @ self.first)
-        if self.singles:
-            out_second.add_(hat.square() @ torch.linalg.vecdot(self.first, self.second))
-            return
-        for rows in _runs(self.group):
-            left, right = hat[:, rows] @ self.first[rows], hat[:, rows] @ self.second[rows]
-            out_second.add_(torch.linalg.vecdot(left, right))
-
-
-def _group_numbers(layout, device):
-    """Return a number for every row, (n,) in visiting order, equal within a group."""
-    numbers = torch.arange(layout.n_rows, device=device)
-    for block in layout.blocks:
-        position = numbers[block.rows] - block.start
-        numbers[block.rows] = block.start + torch.div(
-            position, block.group_size, rounding_mode="floor"
-        )
-    return numbers
-
-
-def _runs(group):
-    _, counts = torch.unique_consecutive(group, return_counts=True)
-    stops = torch.cumsum(counts, 0).tolist()
-    return [slice(stop - count, stop) for stop, count in zip(stops, counts.tolist(), strict=True)]

@@ -116,7 +116,7 @@ class _Spectrum:
         if problem.fit_intercept:
             self.constant = 1 / float(sample_weight.double().sum())
         self.mean = weighted_target_mean(problem.targets, self.weight, problem.fit_intercept)
-        self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0], keep=False)
+        self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0])
         self.moment = self.rows.reduce(self._moment, self.weight)[0]
 
     def _mean_eigenvalue(self, sample_weight):

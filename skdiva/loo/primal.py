@@ -19,8 +19,6 @@ from skdiva.loo.precision import require_residual_share
 from skdiva.loo.set_aside import SetAside
 from skdiva.loo.whitening import Whitening
 
-_KEEP_BYTES = 2**29  # whitened rows up to this size are kept on a CPU
-_KEEP_SHARE = 0.25  # of the free memory, on a GPU
 # 1 - leverage below which subtraction from 1 costs digits that are wanted.
 _DECIDING = {torch.float32: 0.05, torch.float64: 1e-5}
 _ROUNDS = 3  # setting rows aside can uncover others that they masked
@@ -62,7 +60,7 @@ class PrimalSmoother:
             aside, self._whitening(rows.select(aside)), self.sample_weight[aside]
         )
         width = self._whitening.width + len(self._aside.shrink)
-        self.whitened = rows.transform(self._whiten, width, keep=_fits(rows, width))
+        self.whitened = rows.transform(self._whiten, width)
         self.whitened.replace(aside, self._aside.whitened)
         (norms,) = self.whitened.map(lambda _, t: (torch.linalg.vector_norm(t, dim=1),))
         self.leverage = norms.square_()
@@ -166,8 +164,7 @@ class PrimalSmoother:
 
     def others_sums(self, first, second):
         """Sums over the rows outside one's own group; see ``smoother.Smoother``."""
-        weighted = self.sample_weight * self.leverage
-        return others_sums(self.whitened, first, second, self.leverage, weighted)
+        return others_sums(self.whitened, first, second, self.leverage, self.sample_weight)
 
     def new_row_form(self, first, second):
         """The same sums at rows of no group; see ``smoother.Smoother``."""
@@ -182,10 +179,3 @@ class PrimalSmoother:
         affine[:-1, : projection.shape[1]], affine[-1, : projection.shape[1]] = projection, offset
         self._aside.extend(affine)
         return affine[:-1], affine[-1]
-
-
-def _fits(rows, width):
-    size = rows.n_rows * width * torch.finfo(rows.dtype).bits // 8
-    if rows.device.type == "cuda":
-        return size <= _KEEP_SHARE * torch.cuda.mem_get_info(rows.device)[0]
-    return size <= _KEEP_BYTES

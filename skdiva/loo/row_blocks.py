@@ -12,6 +12,8 @@ import torch
 
 _CPU_BLOCK_ELEMENTS = 2**20  # 4 MiB in float32: elementwise work on a block stays in the caches
 _CUDA_MEMORY_SHARE = 0.02
+_KEEP_BYTES = 2**29  # transformed rows up to this size are kept on a CPU
+_KEEP_SHARE = 0.25  # of the free memory, on a GPU
 
 
 class Block(NamedTuple):
@@ -157,17 +159,23 @@ class TensorRows:
                 output[block.rows] = q
         return outputs
 
-    def transform(self, function, n_columns, *, keep):
-        """Rows that ``function(rows, out)`` writes: once and kept, or anew on every visit."""
+    def transform(self, function, n_columns):
+        """Rows that ``function(rows, out)`` writes: once if they fit, else anew on every visit."""
 
         def visit(features):
             out = features.new_empty((features.shape[0], n_columns))
             function(features, out)
             return out
 
-        if not keep:
+        if not self._fits(n_columns):
             return TensorRows(self.features, self.layout, self.dtype, visit, n_columns)
         kept = self.features.new_empty((self.n_rows, n_columns), dtype=self.dtype)
         for block in self.layout.blocks:
             function(self[block], kept[block.rows])
         return TensorRows(kept, Layout(self.n_rows, self.layout.blocks))
+
+    def _fits(self, n_columns):
+        size = self.n_rows * n_columns * torch.finfo(self.dtype).bits // 8
+        if self.device.type == "cuda":
+            return size <= _KEEP_SHARE * torch.cuda.mem_get_info(self.device)[0]
+        return size <= _KEEP_BYTES

@@ -35,7 +35,8 @@ class Example:
         self.group_leverage = group_sums(layout, self.leverage)
 
     def actual(self):
-        return others_sums(self.rows, self.first, self.second, self.leverage, self.leverage)
+        weight = torch.ones_like(self.leverage)
+        return others_sums(self.rows, self.first, self.second, self.leverage, weight)
 
     def expected(self):
         whitened, first, second = (x.cpu() for x in (self.whitened, self.first, self.second))

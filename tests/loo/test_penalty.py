@@ -128,6 +128,12 @@ def test_beyond_the_upper_edge(seed):
     assert chosen_exponent(data) == pytest.approx(expected, abs=1e-6)
 
 
+def test_of_equal_losses_the_larger_penalty_wins():
+    data = Case(40, 5, 1).data()
+    data = data._replace(values=torch.zeros_like(data.values))
+    assert chosen_exponent(data) == pytest.approx(WHOLE_GRID[1], abs=1e-6)
+
+
 @pytest.mark.parametrize("n_rows", [7, 20, 33])
 def test_constant_features_leave_nothing_to_choose(n_rows):
     data = Case(n_rows, 3, 1).data()

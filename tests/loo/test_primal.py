@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skdiva.loo import ClassTargets, LogLoss, Problem, evaluate, primal
+from skdiva.loo import ClassTargets, LogLoss, Problem, evaluate, row_blocks
 from tests.cases import Case
 from tests.oracles import reference
 from tests.tolerances import TOLERANCES, assert_close, assert_rows_close
@@ -17,15 +17,21 @@ CASES = {
 }
 
 
+def keeps(rows):
+    visits = []
+    rows.transform(lambda features, _: visits.append(features), 1)
+    return bool(visits)
+
+
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_whitened_rows_kept_or_made_again(name, dtype, device, monkeypatch):
     data = CASES[name].data(dtype, device)
     kept = evaluate(data.problem(), data.sample_weight, data.alpha)
-    monkeypatch.setattr(primal, "_KEEP_BYTES", 0)
-    monkeypatch.setattr(primal, "_KEEP_SHARE", 0)
-    rows = data.problem().rows(dtype)
-    assert not primal._fits(rows, rows.n_columns)
+    assert keeps(data.problem().rows(dtype))
+    monkeypatch.setattr(row_blocks, "_KEEP_BYTES", 0)
+    monkeypatch.setattr(row_blocks, "_KEEP_SHARE", 0)
+    assert not keeps(data.problem().rows(dtype))
     again = evaluate(data.problem(), data.sample_weight, data.alpha)
     tolerance = 1e-11 if dtype == torch.float64 else 1e-4
     assert again.loss == pytest.approx(kept.loss, rel=tolerance)
@@ -52,19 +58,22 @@ def test_largest_tensor_is_seen():
     assert largest.elements == 15
 
 
-def largest_tensor(group_size, row_scale, device):
+def largest_tensor(group_size, row_scale, device, n_idle=0):
     """Numbers in the largest tensor, per number in the features."""
     n_rows, n_columns = 100_000, 6
     draw = torch.Generator().manual_seed(0)
     features = torch.randn(n_rows, n_columns, generator=draw)
     features[0] *= row_scale
+    features[-n_idle:] *= 1e4 if n_idle else 1
+    weight = torch.ones(n_rows, device=device)
+    weight[-n_idle:] *= 0 if n_idle else 1
     labels = torch.randint(3, (n_rows,), generator=draw)
     groups = torch.arange(n_rows, device=device) // group_size if group_size > 1 else None
     problem = Problem(
         features.to(device), ClassTargets(labels.to(device), 3), loss=LogLoss(), groups=groups
     )
     with LargestTensor() as largest:
-        evaluation = evaluate(problem, torch.ones(n_rows, device=device), 1.0)
+        evaluation = evaluate(problem, weight, 1.0)
     assert torch.isfinite(evaluation.derivative).all()
     assert (evaluation.one_minus_leverage[0] < 0.05) == (row_scale > 1)
     return largest.elements / features.numel()
@@ -75,6 +84,10 @@ def largest_tensor(group_size, row_scale, device):
 def test_memory_is_linear_in_the_rows(group_size, row_scale, device):
     """No n x n array, at n = 100000."""
     assert largest_tensor(group_size, row_scale, device) < 5
+
+
+def test_memory_with_many_far_rows_of_weight_zero(device):
+    assert largest_tensor(1, 1.0, device, n_idle=20_000) < 5
 
 
 def test_memory_with_long_groups(device):

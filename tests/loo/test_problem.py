@@ -43,6 +43,16 @@ def test_predictions_without_the_derivative(case, device):
         assert (getattr(cheap, name) == getattr(full, name)).all()
 
 
+@pytest.mark.parametrize("case", [Case(20, 4, 3, "log_loss"), Case(12, 30, 2)])
+def test_evaluation_carries_the_coefficients(case, device):
+    data = case.data(torch.float32, device)
+    evaluation = evaluate(data.problem(), data.sample_weight, data.alpha)
+    coef, intercept = fit_ridge(data.problem(), data.sample_weight, data.alpha)
+    assert (evaluation.coef == coef).all()
+    assert (evaluation.intercept == intercept).all()
+    assert evaluation.coef.dtype == torch.float32
+
+
 def test_leverage_and_its_rest_are_in_input_order():
     data = Case(20, 4, 2, grouping="ragged").data()
     evaluation = evaluate(data.problem(), data.sample_weight, data.alpha)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skdiva.loo import row_blocks
 from skdiva.loo.row_blocks import TensorRows, default_batch_size, make_layout
 from tests.strategies import SETTINGS
 
@@ -63,8 +64,14 @@ def test_map_and_reduce(groups):
     torch.testing.assert_close(rows.layout.restore(sums), weight * FEATURES.sum(dim=1))
 
 
+@pytest.fixture(params=[False, True], ids=["made again", "kept"])
+def keep(request, monkeypatch):
+    if not request.param:
+        monkeypatch.setattr(row_blocks, "_KEEP_BYTES", 0)
+    return request.param
+
+
 @pytest.mark.parametrize("groups", [None, GROUPS])
-@pytest.mark.parametrize("keep", [False, True])
 def test_transform(groups, keep):
     visits = []
 
@@ -73,7 +80,7 @@ def test_transform(groups, keep):
         out[:, :2] = features + 1
         out[:, 2] = 7
 
-    rows = tensor_rows(groups).transform(write, 3, keep=keep)
+    rows = tensor_rows(groups).transform(write, 3)
     assert bool(visits) == keep
     assert rows.n_columns == 3
     expected = torch.nn.functional.pad(rows.layout.restore(FEATURES) + 1, (0, 1), value=7)
@@ -85,10 +92,10 @@ def test_transform(groups, keep):
     assert (rows.select(positions) == seen[positions]).all()
 
 
+@pytest.mark.usefixtures("keep")
 @pytest.mark.parametrize("groups", [None, GROUPS])
-@pytest.mark.parametrize("keep", [False, True])
-def test_replace(groups, keep):
-    rows = tensor_rows(groups).transform(lambda z, out: out.copy_(z), 2, keep=keep)
+def test_replace(groups):
+    rows = tensor_rows(groups).transform(lambda z, out: out.copy_(z), 2)
     positions = torch.tensor([1, 4, 8])
     values = -torch.ones(3, 2, dtype=torch.float64)
     rows.replace(positions, values)

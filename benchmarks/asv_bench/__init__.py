@@ -1,0 +1,1 @@
+"""asv benchmarks: time and memory of the core and of the estimators."""
