@@ -67,7 +67,7 @@ def _search(spectrum, lowest, highest):
     """Best penalty, or None when the dtype resolves too little of the grid."""
     if spectrum.mean_eigenvalue == 0:  # constant features: the penalty changes nothing
         return 1.0
-    exponents, losses = [], {}
+    losses = {}
     wanted = _range(*_GRID)
     while wanted:
         alphas = [spectrum.mean_eigenvalue * 10.0**x for x in wanted]

@@ -21,7 +21,6 @@ from skdiva.loo.whitening import Whitening
 
 # 1 - leverage below which subtraction from 1 costs digits that are wanted.
 _DECIDING = {torch.float32: 0.05, torch.float64: 1e-5}
-_ROUNDS = 3  # setting rows aside can uncover others that they masked
 
 
 class PrimalSmoother:
@@ -44,10 +43,8 @@ class PrimalSmoother:
         self.fit_intercept = fit_intercept
         self._fitted = None, None
         self._build(rows, sample_weight, alpha, sample_weight.new_empty(0, dtype=torch.long))
-        for _ in range(_ROUNDS):
-            positions = self._deciding_rows()
-            if len(positions) in (0, len(self._aside.positions)):
-                break
+        positions = self._deciding_rows()
+        if len(positions):
             self._build(rows, sample_weight, alpha, positions)
         unsafe = self.one_minus_leverage.index_fill(0, self._aside.positions, 1.0)
         require_residual_share(float(unsafe.min()), self.dtype)
@@ -70,11 +67,10 @@ class PrimalSmoother:
     def _deciding_rows(self):
         """Rows to set aside; none if they are too many to be worth it."""
         deciding = self.one_minus_leverage < _DECIDING[self.dtype]
-        deciding[self._aside.positions] = True
         positions = torch.nonzero(deciding)[:, 0]
         n_others = len(deciding) - len(positions)
         limit = min(max(8, self._whitening.width // 8), n_others // 2)
-        return positions if len(positions) <= limit else self._aside.positions
+        return positions if len(positions) <= limit else positions[:0]
 
     def _whiten(self, features, out):
         self._whitening.write(features, out[:, : self._whitening.width])

@@ -175,10 +175,15 @@ def _with_sufficient_precision(problem, sample_weight, alpha, function):
     ) from reason
 
 
-def _require_two_groups(problem, weight):
+def n_groups_with_weight(problem, weight):
+    """Number of groups (rows, without groups) with positive weight, (n,) in visiting order."""
     held = weight > 0
-    blocks = ((b, held[b.rows].reshape(-1, b.group_size)) for b in problem.layout.blocks)
-    n_groups = sum(int(part.any(dim=1).sum()) for _, part in blocks)
+    parts = (held[b.rows].reshape(-1, b.group_size) for b in problem.layout.blocks)
+    return sum(int(part.any(dim=1).sum()) for part in parts)
+
+
+def _require_two_groups(problem, weight):
+    n_groups = n_groups_with_weight(problem, weight)
     if n_groups < 2:
         raise ValueError(
             "Leave-one-out needs positive weight in at least two rows (two groups, when groups are "

@@ -12,7 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skdiva.loo.problem import Evaluation, evaluate, predict_leave_one_out
+from skdiva.loo.problem import (
+    Evaluation,
+    evaluate,
+    n_groups_with_weight,
+    predict_leave_one_out,
+)
 
 LARGEST_FACTOR = 2.0
 CLASS_FLOOR = 0.01  # factor kept by the rows of a class that would otherwise lose all its weight
@@ -36,7 +41,8 @@ class Descent(NamedTuple):
     n_iter : int
         Steps tried.
     n_steps : int
-        Steps taken.
+        Steps taken: fewer if the derivative vanishes, or a step would leave fewer than two rows
+        (groups) with weight.
     """
 
     start: Evaluation
@@ -97,9 +103,13 @@ def descend(
         scale = tied.mean_over_rows(slope.abs())
         if scale == 0:
             break
-        factor = (factor - learning_rate * slope / scale).clamp_(0, LARGEST_FACTOR)
+        proposed = (factor - learning_rate * slope / scale).clamp(0, LARGEST_FACTOR)
         if classes is not None:
-            factor = _keep_classes(factor, ties, classes, sample_weight)
+            proposed = _keep_classes(proposed, ties, classes, sample_weight)
+        weight = problem.layout.arrange(sample_weight * proposed[ties])
+        if n_groups_with_weight(problem, weight) < 2:  # nothing would be left to leave out
+            break
+        factor = proposed
         n_steps += 1
     weight = sample_weight * factor[ties]
     final = predict_leave_one_out(problem, weight, alpha)

@@ -169,3 +169,10 @@ def test_groups_and_validation_are_honoured(device):
     assert descent.start.loss == expected.loss
     assert (descent.start.derivative == expected.derivative).all()
     assert descent.final.derivative is None
+
+
+def test_a_step_that_would_leave_one_row_is_not_taken(device):
+    data = Case(4, 1, 1, seed=54, relative_alpha=1.0).data(device=device)
+    descent = descend(data.problem(), data.sample_weight, data.alpha)
+    assert descent.n_steps < descent.n_iter
+    assert (descent.sample_weight > 0).sum() >= 2
