@@ -101,11 +101,6 @@ def to_tensor(array, device, dtype):
     return array.detach().to(device, _TORCH[dtype])
 
 
-def to_numpy(tensor):
-    """Return a tensor as a NumPy array on the host."""
-    return tensor.detach().cpu().numpy()
-
-
 def all_finite(tensor):
     """Whether all entries are finite; no mask of the tensor's size is made."""
     if torch.isfinite(tensor.sum(dtype=torch.float64)):

@@ -93,12 +93,13 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in taken))
         return tags
 
-    def _read(self, X, y, sample_weight, inner=None, several=True, **metadata):
+    def _read(self, X, y, sample_weight, inner=None, several=True, classes=None, **metadata):
         """Check what `fit` was given; return it with the feature map that will read X."""
         feature_map = make_feature_map(self.featurizer)
         data = read_training_data(
             self, X, y, sample_weight,
-            numeric=feature_map.reads_numbers, inner=inner, several=several, **metadata,
+            numeric=feature_map.reads_numbers, inner=inner, several=several, classes=classes,
+            **metadata,
         )  # fmt: skip
         return data, feature_map
 

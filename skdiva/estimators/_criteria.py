@@ -30,9 +30,8 @@ def make_criterion(name, target):
         name = "margin" if isinstance(target, Classes) else "residual"
     criterion = {"margin": Margin, "derivative": Derivative, "residual": Residual}[name]()
     if criterion.target_type not in (None, type(target)):
-        wanted, got = ("classes", "numbers")[:: 1 if criterion.target_type is Classes else -1]
         raise ValueError(
-            f"criterion={name!r} expects y with {wanted}, got y with {got}. "
+            f"criterion={name!r} expects y with classes, got y with numbers. "
             "Use 'auto' or 'derivative'."
         )
     return criterion
@@ -52,8 +51,7 @@ class _Criterion:
         return self.coef.dtype.name
 
     def predict(self, features, initial_outputs):
-        outputs = to_host(features) @ self.coef + self.intercept
-        return outputs if initial_outputs is None else outputs + to_host(initial_outputs)
+        return linear_outputs(features, self.coef, self.intercept, initial_outputs)
 
 
 class Margin(_Criterion):
@@ -106,9 +104,9 @@ class Derivative(_Criterion):
         from skdiva.loo.new_rows import NewRowForm
 
         residuals = self.predict(features, initial_outputs) - _dense(target)
-        form = NewRowForm(*map(_tensor, self.form.values()))
-        features = _tensor(to_host(features).astype(self.dtype, copy=False))
-        return to_host(form.derivative(features, _tensor(residuals.astype(self.dtype))))
+        form = NewRowForm(*(_tensor(part.astype(np.float64)) for part in self.form.values()))
+        features = _tensor(to_host(features).astype(np.float64))
+        return to_host(form.derivative(features, _tensor(residuals)))
 
 
 class Residual(_Criterion):
@@ -139,6 +137,12 @@ class Residual(_Criterion):
         from skdiva.loo.label_scores import root_mean_square
 
         return to_host(root_mean_square(_tensor(residuals / self.scale)))
+
+
+def linear_outputs(features, coef, intercept, initial_outputs):
+    """Outputs (m, k) of a linear model, in float64: means of features may be large."""
+    outputs = to_host(features).astype(np.float64) @ coef.astype(np.float64) + intercept
+    return outputs if initial_outputs is None else outputs + to_host(initial_outputs)
 
 
 def _at_start(scores, start):

@@ -39,7 +39,19 @@ class TrainingData:
 
 
 def read_training_data(
-    estimator, X, y, sample_weight, *, groups, sources, X_val, y_val, numeric, inner, several
+    estimator,
+    X,
+    y,
+    sample_weight,
+    *,
+    groups,
+    sources,
+    X_val,
+    y_val,
+    numeric,
+    inner,
+    several,
+    classes,
 ):
     """Check and code the arguments of `fit`; ``estimator`` itself is not touched.
 
@@ -55,6 +67,8 @@ def read_training_data(
         Its tag says whether y holds classes.
     several : bool
         Whether regression takes several targets.
+    classes : bool or None
+        Whether y holds classes; None: as ``inner`` or y itself say.
 
     Returns
     -------
@@ -73,7 +87,9 @@ def read_training_data(
             "is None."
         )
     labels = to_host(y)
-    y_checked, target = check_y(labels, classes=holds_classes(labels, inner), several=several)
+    if classes is None:
+        classes = holds_classes(labels, inner)
+    y_checked, target = check_y(labels, classes=classes, several=several)
     check_consistent_length(X_checked, y_checked)
     n = len(y_checked)
     weight = check_weight(sample_weight, n, target)

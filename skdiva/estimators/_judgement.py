@@ -1,11 +1,14 @@
 """What a fitted detector says: a table of its training labels, and scores of new labelled rows."""
 
-from sklearn.metrics import accuracy_score, r2_score
+import numpy as np
+from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skdiva.arrays.containers import to_host
+from skdiva.estimators._criteria import linear_outputs
 from skdiva.estimators._inputs import check_X
+from skdiva.estimators._targets import read_labels
 
 
 class JudgementMixin:
@@ -71,7 +74,10 @@ class JudgementMixin:
         ValueError
             If X or y is not as in `fit`.
         """
-        features, outputs, target = self._read_rows(X, y, self._criterion_.dtype)
+        check_is_fitted(self)
+        features, outputs = self._read_features(X, self._criterion_.dtype)
+        target = self._target_.encode(y)
+        check_consistent_length(features, target.given)
         return self._criterion_.score(features, outputs, target)
 
     def score(self, X, y, sample_weight=None):
@@ -91,21 +97,24 @@ class JudgementMixin:
         float
             Accuracy for classes, R^2 for targets.
         """
-        features, outputs, target = self._read_rows(X, y, self.coef_.dtype.name)
-        predictions = to_host(features) @ self.coef_ + self.intercept_
-        if outputs is not None:
-            predictions = predictions + to_host(outputs)
-        metric = accuracy_score if hasattr(self, "classes_") else r2_score
-        return metric(
-            target.given, target.decode(predictions), sample_weight=to_host(sample_weight)
-        )
-
-    def _read_rows(self, X, y, dtype):
-        """Return features, initial outputs and coded labels of labelled rows."""
         check_is_fitted(self)
+        weight = to_host(sample_weight)
+        if not hasattr(self, "classes_"):
+            given = self._target_.encode(y).given
+            return r2_score(given, self._predict(X), sample_weight=weight)
+        # A label that was never seen is a wrong prediction, as for any classifier.
+        given, predicted = read_labels(y), self._predict(X)
+        check_consistent_length(predicted, given)
+        return float(np.average(given == predicted, weights=weight))
+
+    def _predict(self, X):
+        features, outputs = self._read_features(X, self.coef_.dtype.name)
+        predictions = linear_outputs(features, self.coef_, self.intercept_, outputs)
+        return self._target_.decode(predictions)
+
+    def _read_features(self, X, dtype):
+        """Return features and initial outputs."""
         feature_map = self._feature_map_
         X = check_X(self, X, numeric=feature_map.reads_numbers, reset=False)
-        target = self._target_.encode(y)
-        check_consistent_length(X, target.given)
-        outputs = feature_map.initial_outputs(X, target.n_outputs)
-        return feature_map.transform(X, dtype), outputs, target
+        outputs = feature_map.initial_outputs(X, self._target_.n_outputs)
+        return feature_map.transform(X, dtype), outputs

@@ -89,5 +89,6 @@ def _find_name(estimator):
         if hasattr(estimator, attribute):
             return _find_name(getattr(estimator, attribute))
     members = [member for _, member in getattr(estimator, "estimators", []) if member != "drop"]
+    members += [member] if (member := getattr(estimator, "final_estimator", None)) else []
     takes = members and all(has_fit_parameter(member, "sample_weight") for member in members)
     return "sample_weight" if takes else None

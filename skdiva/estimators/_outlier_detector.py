@@ -198,7 +198,7 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
             Training rows: array, dataframe or tensor.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Labels of any type, or regression targets: floats with a fraction are targets, all else
-            classes.
+            classes, unless ``criterion`` is "residual".
         sample_weight : array-like of shape (n_samples,), default=None
             Start weights, and weights of the rows in the mean loss; scaled to mean 1.
         groups : array-like of shape (n_samples,), default=None
@@ -222,9 +222,9 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
             If an argument is not as described; if ``alpha`` is too small even for float64. The
             detector is then left as it was.
         """
-        data, feature_map = self._read(
-            X, y, sample_weight, groups=groups, sources=sources, X_val=X_val, y_val=y_val
-        )
+        metadata = {"groups": groups, "sources": sources, "X_val": X_val, "y_val": y_val}
+        classes = False if self.criterion == "residual" else None
+        data, feature_map = self._read(X, y, sample_weight, classes=classes, **metadata)
         criterion = make_criterion(self.criterion, data.target)
         posed = self._pose(data, feature_map)
         verdict = criterion.judge(posed)

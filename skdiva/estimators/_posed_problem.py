@@ -7,7 +7,8 @@ import contextlib
 
 from tqdm.auto import tqdm
 
-from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_numpy, to_tensor
+from skdiva.arrays.containers import to_host
+from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_tensor
 from skdiva.estimators._targets import Classes
 from skdiva.loo.losses import LogLoss, SquaredError
 from skdiva.loo.penalty import choose_penalty
@@ -77,12 +78,12 @@ class PosedProblem:
     def ridge(self, sample_weight):
         """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge at the weights, as arrays."""
         weight = self._floats(sample_weight)
-        return tuple(to_numpy(part) for part in fit_ridge(self.problem, weight, self.alpha))
+        return tuple(to_host(part) for part in fit_ridge(self.problem, weight, self.alpha))
 
     def new_row_form(self):
         """Return the form that scores new rows at weight zero, as arrays by name."""
         form = new_row_form(self.problem, self.start_weight, self.alpha)
-        return {name: to_numpy(part) for name, part in form._asdict().items()}
+        return {name: to_host(part) for name, part in form._asdict().items()}
 
     def _alpha(self):
         if self.estimator.alpha != "auto":
@@ -94,7 +95,11 @@ class PosedProblem:
         if not all_finite(tensor):
             raise ValueError(
                 f"The features contain NaN, infinity or a value too large for {self.dtype}. "
-                "Scale them, or use dtype='float64'."
+                + (
+                    "Scale them, or use dtype='float64'."
+                    if self.dtype == "float32"
+                    else "Scale them."
+                )
             )
         return tensor
 

@@ -7,7 +7,6 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite
 
 from skdiva.arrays.containers import to_host
 
@@ -35,17 +34,16 @@ class Classes:
 
     def encode(self, y, name="y"):
         """Code labels that arrive later; unknown ones are an error."""
-        labels = column_or_1d(np.asarray(to_host(y)), warn=True)
-        assert_all_finite(labels, input_name=name)
-        encoder = LabelEncoder()
-        encoder.classes_ = self.classes
-        try:
-            return Classes(self.classes, encoder.transform(labels))
-        except ValueError as error:
+        labels = read_labels(y, name).tolist()
+        # By equality: a cast to the dtype of the classes would cut strings and round numbers.
+        known = {label: code for code, label in enumerate(self.classes.tolist())}
+        unknown = {label for label in labels if label not in known}
+        if unknown:
             raise ValueError(
-                f"{name} holds labels that the training y does not: {error}. "
+                f"{name} holds labels that the training y does not: {sorted(unknown, key=str)!r}. "
                 f"Expected labels out of {self.classes.tolist()!r}."
-            ) from error
+            )
+        return Classes(self.classes, np.array([known[label] for label in labels], dtype=np.int64))
 
 
 @dataclass
@@ -115,26 +113,61 @@ def check_y(y, *, classes, several):
     target : Classes or Numbers
     """
     if classes:
-        labels = column_or_1d(_as_array(y), warn=True)
+        labels = read_labels(y)
         if labels.dtype.kind == "f":
             check_classification_targets(labels)
-        if labels.dtype.kind == "O" and any(label is None for label in labels):
-            raise ValueError("Input y contains None. Remove these rows, or give them a label.")
-        encoder = LabelEncoder()
-        codes = encoder.fit_transform(labels).astype(np.int64, copy=False)
-        if len(encoder.classes_) < 2:
-            raise ValueError(
-                "Expected y with at least two classes, got only one class: "
-                f"{encoder.classes_[0]!r}. Nothing can be learned from it; add rows of another "
-                "class, or pass floats for regression."
-            )
-        return labels, Classes(encoder.classes_, codes)
-    y = _as_array(y)
+        return labels, _encode(labels)
+    y = _as_array(y, "y")
     if not several or y.ndim != 2:
         y = column_or_1d(y, warn=True)
-    values = y.astype(np.float64, copy=False)
+    try:
+        values = y.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected numbers in y for regression, got dtype {y.dtype}: {error}. Convert y to "
+            "numbers, or use a classifier."
+        ) from error
     return y, Numbers(values.reshape(len(y), -1), y.ndim == 1)
 
 
-def _as_array(y):
-    return check_array(y, ensure_2d=False, dtype=None, input_name="y", allow_nd=True)
+def read_labels(y, name="y"):
+    """Return labels of any type as an array (n,), none of them missing."""
+    if y is None:
+        raise ValueError(f"Expected labels in {name}, got None. Pass one label per row.")
+    labels = np.asarray(to_host(y))
+    if labels.dtype.kind == "O" and labels.ndim:
+        missing = [row for row, label in enumerate(labels.ravel()) if _is_missing(label)]
+        if missing:
+            raise ValueError(
+                f"Input {name} contains None or NaN, first in row {missing[0]}. Remove such rows, "
+                "or give them a label."
+            )
+    return column_or_1d(_as_array(labels, name), warn=True)
+
+
+def _encode(labels):
+    encoder = LabelEncoder()
+    try:
+        codes = encoder.fit_transform(labels).astype(np.int64, copy=False)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in labels})
+        raise ValueError(
+            f"Expected labels of one type in y, got a mixture of {kinds}. Convert them to one "
+            "type, for example with str."
+        ) from error
+    if len(encoder.classes_) < 2:
+        raise ValueError(
+            "Expected y with at least two classes, got only one class: "
+            f"{encoder.classes_.tolist()[0]!r}. Nothing can be learned from it; add rows of "
+            "another class."
+        )
+    return Classes(encoder.classes_, codes)
+
+
+def _is_missing(label):
+    # pandas' NA is neither equal to itself nor unequal: it is known by the name of its type.
+    return label is None or type(label).__name__ == "NAType" or bool(label != label)
+
+
+def _as_array(y, name):
+    return check_array(to_host(y), ensure_2d=False, dtype=None, input_name=name, allow_nd=True)

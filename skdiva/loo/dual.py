@@ -128,12 +128,12 @@ class DualSmoother:
         return centered_targets(targets, mean, slice(None), self.dtype), mean
 
     def coefficients(self, targets):
-        """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge model."""
+        """Return ``coef`` (p, k) and ``intercept`` (k,), float64, of the ridge model."""
         values, mean = self._centered_targets(targets)
         root = self._root[:, None]
         duals = root * (self._inverse @ (root * values[self._training]))
         coef = center_rows(self.rows.select(self._training), self.center).T @ duals
-        return coef, mean - self.center.to(self.dtype) @ coef
+        return coef, mean - self.center @ coef.double()
 
     def residuals(self, targets):
         """Prediction minus target of every row, (n, k)."""

@@ -80,3 +80,19 @@ def group_sums(layout, row_values):
         grouped = stack(block, row_values[block.rows])
         out[block.rows] = grouped.sum(dim=1, keepdim=True).expand_as(grouped).reshape(-1)
     return out
+
+
+def n_groups_with_weight(layout, weight):
+    """Number of groups (rows, without groups) with positive weight, (n,) in visiting order."""
+    held = weight > 0
+    return sum(int(stack(b, held[b.rows]).any(dim=1).sum()) for b in layout.blocks)
+
+
+def require_two_groups(layout, weight):
+    """Raise ValueError unless something is left when a row or group is left out."""
+    n_groups = n_groups_with_weight(layout, weight)
+    if n_groups < 2:
+        raise ValueError(
+            "Leave-one-out needs positive weight in at least two rows (two groups, when groups are "
+            f"given); got {n_groups}. Give weight to more rows, or use smaller groups."
+        )

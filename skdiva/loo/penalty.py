@@ -17,7 +17,7 @@ from skdiva.loo.centering import (
     weighted_gram,
     weighted_target_mean,
 )
-from skdiva.loo.own_blocks import solve_whitened, stack
+from skdiva.loo.own_blocks import require_two_groups, solve_whitened, stack
 from skdiva.loo.precision import InsufficientPrecisionError, full_float32, least_share
 
 # In powers of ten, relative to the mean eigenvalue.
@@ -52,14 +52,15 @@ def choose_penalty(problem, sample_weight):
         If no penalty on the grid leaves usable leave-one-out predictions.
     """
     weight = problem.layout.arrange(sample_weight)
+    require_two_groups(problem.layout, weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
         alpha = _search(_Spectrum(problem, weight, dtype), *_LIMITS[dtype])
         if alpha is not None:
             return alpha
     raise ValueError(
         "alpha='auto' found no ridge penalty with usable leave-one-out predictions: one row or "
-        "group decides its own prediction at every penalty tried. Give alpha, or scale the "
-        "features."
+        "group decides its own prediction at every penalty tried, or the targets are too large to "
+        "be squared. Give alpha, or scale the features and the targets."
     )
 
 

@@ -11,7 +11,7 @@ the factorisation (``set_aside.py``).
 
 import torch
 
-from skdiva.loo.centering import centered_targets, weighted_target_mean
+from skdiva.loo.centering import center_rows, centered_targets, weighted_target_mean
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.others_sums import others_sums, total_sums
 from skdiva.loo.own_blocks import left_out_solve, own_blocks, solve_whitened, stack
@@ -98,7 +98,7 @@ class PrimalSmoother:
         return moment + aside.whitened.T @ (aside.weight[:, None] * values), mean, residuals
 
     def coefficients(self, targets):
-        """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge model."""
+        """Return ``coef`` (p, k) and ``intercept`` (k,), float64, of the ridge model."""
         whitened_coef, mean, _ = self._fit(targets)
         coef, intercept = self._whitening.unwhiten(self._aside.contract(whitened_coef))
         return coef, mean + intercept
@@ -118,7 +118,9 @@ class PrimalSmoother:
     def predict(self, features, targets):
         """Predictions (m, k) at other rows (m, p) of the model fitted to ``targets``."""
         coef, intercept = self.coefficients(targets)
-        return features.to(self.dtype) @ coef + intercept
+        center = self._whitening.center
+        constant = intercept + center @ coef.double()
+        return center_rows(features.to(self.dtype), center) @ coef + constant
 
     def adjoint(self, features, values):
         """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""

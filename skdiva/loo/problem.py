@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skdiva.loo.leave_one_out import leave_one_out
 from skdiva.loo.losses import check_loss
+from skdiva.loo.own_blocks import require_two_groups
 from skdiva.loo.precision import InsufficientPrecisionError, full_float32
 from skdiva.loo.row_blocks import TensorRows, default_batch_size, make_layout
 from skdiva.loo.smoother import make_smoother
@@ -141,8 +142,15 @@ def predict_leave_one_out(problem, sample_weight, alpha):
 
 
 def fit_ridge(problem, sample_weight, alpha):
-    """Return the ridge model itself: ``coef`` (p, k) and ``intercept`` (k,)."""
-    return _with_sufficient_precision(problem, sample_weight, alpha, _coefficients)
+    """Return the ridge model itself: ``coef`` (p, k) and ``intercept`` (k,), float64.
+
+    Evaluated in float64 it predicts exactly, however large the means of the features are.
+    """
+
+    def fit(problem, smoother):
+        return smoother.coefficients(problem.targets)
+
+    return _with_sufficient_precision(problem, sample_weight, alpha, fit)
 
 
 def new_row_form(problem, sample_weight, alpha):
@@ -163,7 +171,7 @@ def new_row_form(problem, sample_weight, alpha):
 def _with_sufficient_precision(problem, sample_weight, alpha, function):
     """Call ``function(problem, smoother)``, in float64 where the features' dtype falls short."""
     weight = problem.layout.arrange(sample_weight)
-    _require_two_groups(problem, weight)
+    require_two_groups(problem.layout, weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
         try:
             return function(problem, problem.smoother(weight, alpha, dtype))
@@ -173,26 +181,6 @@ def _with_sufficient_precision(problem, sample_weight, alpha, function):
         f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
         "Use a larger alpha, or remove rows or columns that duplicate or dwarf the others."
     ) from reason
-
-
-def n_groups_with_weight(problem, weight):
-    """Number of groups (rows, without groups) with positive weight, (n,) in visiting order."""
-    held = weight > 0
-    parts = (held[b.rows].reshape(-1, b.group_size) for b in problem.layout.blocks)
-    return sum(int(part.any(dim=1).sum()) for part in parts)
-
-
-def _require_two_groups(problem, weight):
-    n_groups = n_groups_with_weight(problem, weight)
-    if n_groups < 2:
-        raise ValueError(
-            "Leave-one-out needs positive weight in at least two rows (two groups, when groups are "
-            f"given); got {n_groups}. Give weight to more rows, or use smaller groups."
-        )
-
-
-def _coefficients(problem, smoother):
-    return tuple(part.to(problem.dtype) for part in smoother.coefficients(problem.targets))
 
 
 def _judge(problem, smoother, loo):
@@ -216,10 +204,22 @@ def _loss_and_gradient(loss, predictions, targets, weight):
     for start in range(0, targets.n_rows, _LOSS_ROWS):
         rows = slice(start, start + _LOSS_ROWS)
         dense = targets.block(rows, predictions.dtype)
-        total += float(weight[rows] @ loss.value(predictions[rows], dense).double())
-        gradient[rows] = loss.derivative(predictions[rows], dense)
+        values, slopes = (f(predictions[rows], dense) for f in (loss.value, loss.derivative))
+        _check_loss_shapes(loss, values, slopes, dense)
+        total += float(weight[rows] @ values.double())
+        gradient[rows] = slopes
         gradient[rows] *= weight[rows, None].to(predictions.dtype)
     return total, gradient
+
+
+def _check_loss_shapes(loss, values, slopes, targets):
+    if values.shape == targets.shape[:1] and slopes.shape == targets.shape:
+        return
+    raise ValueError(
+        f"{type(loss).__name__}.value must return one loss per row, shape "
+        f"{tuple(targets.shape[:1])}, and derivative shape {tuple(targets.shape)}; got "
+        f"{tuple(values.shape)} and {tuple(slopes.shape)}."
+    )
 
 
 def _predict_leave_one_out(problem, smoother):
@@ -240,15 +240,18 @@ def _evaluate(problem, smoother):
 
 
 def _evaluation(problem, smoother, loo, loss, derivative):
-    def restore(array):
-        return problem.layout.restore(array).to(problem.dtype)
+    def restore(array, dtype=problem.dtype):
+        return problem.layout.restore(array).to(dtype)
+
+    # Regression targets keep their own precision, and so do predictions of them.
+    wide = problem.targets.block(slice(0, 0), problem.dtype).dtype
 
     return Evaluation(
         loss,
         None if derivative is None else restore(derivative),
-        restore(loo.loo_predictions),
+        restore(loo.loo_predictions, wide),
         restore(loo.loo_residuals),
         restore(loo.leverage),
         restore(loo.one_minus_leverage),
-        *_coefficients(problem, smoother),
+        *smoother.coefficients(problem.targets),
     )

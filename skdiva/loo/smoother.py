@@ -49,7 +49,7 @@ class Smoother(Protocol):
         """Return the same sum as a form for rows j that belong to no group."""
 
     def coefficients(self, targets) -> tuple[Tensor, Tensor]:
-        """Coefficients (p, k) and intercept (k,)."""
+        """Coefficients (p, k) and intercept (k,), the latter in float64."""
 
 
 def make_smoother(rows, sample_weight, alpha, fit_intercept) -> Smoother:

@@ -12,12 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skdiva.loo.problem import (
-    Evaluation,
-    evaluate,
-    n_groups_with_weight,
-    predict_leave_one_out,
-)
+from skdiva.loo.own_blocks import n_groups_with_weight
+from skdiva.loo.problem import Evaluation, evaluate, predict_leave_one_out
 
 LARGEST_FACTOR = 2.0
 CLASS_FLOOR = 0.01  # factor kept by the rows of a class that would otherwise lose all its weight
@@ -107,7 +103,7 @@ def descend(
         if classes is not None:
             proposed = _keep_classes(proposed, ties, classes, sample_weight)
         weight = problem.layout.arrange(sample_weight * proposed[ties])
-        if n_groups_with_weight(problem, weight) < 2:  # nothing would be left to leave out
+        if n_groups_with_weight(problem.layout, weight) < 2:  # nothing would be left to leave out
             break
         factor = proposed
         n_steps += 1

@@ -52,11 +52,11 @@ class Whitening:
         return out
 
     def unwhiten(self, coef):
-        """Coefficients (p, k) and intercept (k,) from coefficients (width, k) for t."""
+        """Coefficients (p, k) and intercept (k,), float64, from those (width, k) for t."""
         n_columns = self._inverse.shape[0]
         plain = self._inverse.T @ coef[:n_columns]
-        constant = self._constant @ coef[n_columns:] if self._constant.numel() else 0.0
-        return plain, constant - self.center.to(coef.dtype) @ plain
+        constant = (self._constant[:, None] * coef[n_columns:]).sum(dim=0)
+        return plain, constant.double() - self.center @ plain.double()
 
     def as_affine(self):
         """Projection (p, width) and offset (width,) of t = (z - center) projection + offset."""

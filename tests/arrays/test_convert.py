@@ -11,7 +11,7 @@ from skdiva.arrays.containers import (
     to_host,
     without_graph,
 )
-from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_numpy, to_tensor
+from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_tensor
 
 CPU = torch.device("cpu")
 
@@ -72,15 +72,15 @@ def test_round_trip(dtype, device):
     array = np.arange(6).reshape(2, 3).astype(dtype)
     tensor = to_tensor(array, torch.device(device), dtype)
     assert tensor.device.type == device
-    np.testing.assert_array_equal(to_numpy(tensor), array)
-    assert to_numpy(tensor).dtype == array.dtype
+    np.testing.assert_array_equal(to_host(tensor), array)
+    assert to_host(tensor).dtype == array.dtype
 
 
 def test_memory_is_shared_where_it_can_be():
     array = np.ones((4, 3))
     array.flags.writeable = False
-    assert np.shares_memory(to_numpy(to_tensor(array, CPU, "float64")), array)
-    assert np.shares_memory(to_numpy(to_tensor(array.T, CPU, "float64")), array)
+    assert np.shares_memory(to_host(to_tensor(array, CPU, "float64")), array)
+    assert np.shares_memory(to_host(to_tensor(array.T, CPU, "float64")), array)
     backwards = to_tensor(np.arange(3.0)[::-1], CPU, "float64")
     assert backwards.tolist() == [2, 1, 0]
 

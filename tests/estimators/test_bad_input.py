@@ -35,7 +35,11 @@ ARGUMENTS = {
     "text in X": ({"X": np.full((N, 2), "a")}, ValueError, "dtype='numeric' is not compatible"),
     "NaN in y": ({"y": spoiled(Y, np.nan)}, ValueError, "Input y contains NaN"),
     "None in y": ({"y": np.array([None, *"a" * 39], object)}, ValueError, "Input y contains None"),
-    "mixed y": ({"y": np.array([1, *"a" * 39], object)}, TypeError, "uniformly strings or numbers"),
+    "mixed y": (
+        {"y": np.array([1, *"a" * 39], object)},
+        ValueError,
+        "one type in y, got a mixture of",
+    ),
     "no y": ({"y": None}, ValueError, "requires y to be passed, but the target y is None"),
     "2-d classes": ({"y": np.c_[Y, Y]}, ValueError, "y should be a 1d array"),
     "3-d numbers": ({"y": np.full((N, 2, 2), 0.5)}, ValueError, "Found array with dim 3"),

@@ -209,7 +209,8 @@ def test_fit_ridge(dtype, device):
     coef, intercept = fit_ridge(data.problem(), data.sample_weight, data.alpha)
     assert (coef.shape, intercept.shape, coef.dtype) == ((4, 3), (3,), dtype)
     # The gradient of the ridge objective vanishes.
-    residuals = data.features @ coef + intercept - data.ridge_values
+    assert intercept.dtype == torch.float64
+    residuals = (data.features.double() @ coef.double() + intercept).to(dtype) - data.ridge_values
     weighted = data.sample_weight[:, None] * residuals
     slope = data.features.T @ weighted + data.alpha * coef
     size = data.features.abs().T @ weighted.abs()
