@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skdiva.loo.judge import judge
 from skdiva.loo.leave_one_out import leave_one_out
 from skdiva.loo.losses import check_loss
 from skdiva.loo.own_blocks import require_two_groups
@@ -16,8 +17,6 @@ from skdiva.loo.precision import InsufficientPrecisionError, full_float32
 from skdiva.loo.row_blocks import TensorRows, default_batch_size, make_layout
 from skdiva.loo.smoother import make_smoother
 from skdiva.loo.weight_derivative import loo_weight_derivative, validation_weight_derivative
-
-_LOSS_ROWS = 2**16  # losses are evaluated this many rows at a time
 
 
 class Evaluation(NamedTuple):
@@ -132,19 +131,70 @@ def evaluate(problem, sample_weight, alpha):
     ------
     ValueError
         If ``alpha`` is too small even for float64, or one row or group holds all the weight.
+
+    Notes
+    -----
+    Leave-one-out residuals are e_i / (1 - a_i h_i), equation 13 of the paper without the division
+    by the weight; the derivative is that of section 3.3, see ``weight_derivative.py``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdiva.loo import ClassTargets, LogLoss, Problem, evaluate
+    >>> features = torch.tensor([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]])
+    >>> labels = torch.tensor([0, 0, 1, 1, 1, 1])  # the third is doubtful
+    >>> problem = Problem(features, ClassTargets(labels, 2), loss=LogLoss())
+    >>> answer = evaluate(problem, torch.ones(6), alpha=0.1)
+    >>> int(answer.derivative.argmax())
+    2
     """
     return _with_sufficient_precision(problem, sample_weight, alpha, _evaluate)
 
 
 def predict_leave_one_out(problem, sample_weight, alpha):
-    """Loss and leave-one-out predictions: `evaluate` with ``derivative=None``, at half the cost."""
+    """Loss and leave-one-out predictions: `evaluate` with ``derivative=None``, at half the cost.
+
+    Parameters
+    ----------
+    problem : Problem
+    sample_weight : tensor of shape (n,)
+        Non-negative.
+    alpha : float
+        Ridge penalty, positive.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    ValueError
+        As `evaluate`.
+    """
     return _with_sufficient_precision(problem, sample_weight, alpha, _predict_leave_one_out)
 
 
 def fit_ridge(problem, sample_weight, alpha):
-    """Return the ridge model itself: ``coef`` (p, k) and ``intercept`` (k,), float64.
+    """Fit the weighted ridge model itself (paper equation 6).
 
-    Evaluated in float64 it predicts exactly, however large the means of the features are.
+    Parameters
+    ----------
+    problem : Problem
+    sample_weight : tensor of shape (n,)
+        Non-negative.
+    alpha : float
+        Ridge penalty, positive.
+
+    Returns
+    -------
+    coef : tensor of shape (p, k)
+    intercept : tensor of shape (k,), float64
+        Evaluated in float64, the model predicts exactly however large the means of the features.
+
+    Raises
+    ------
+    ValueError
+        As `evaluate`.
     """
 
     def fit(problem, smoother):
@@ -154,11 +204,31 @@ def fit_ridge(problem, sample_weight, alpha):
 
 
 def new_row_form(problem, sample_weight, alpha):
-    """Return the `NewRowForm` that scores rows outside the training set."""
+    """Prepare the derivative for rows outside the training set (paper section 3.4, Extend).
+
+    Parameters
+    ----------
+    problem : Problem
+    sample_weight : tensor of shape (n,)
+        Non-negative.
+    alpha : float
+        Ridge penalty, positive.
+
+    Returns
+    -------
+    NewRowForm
+        Its ``derivative(features, residuals)`` is that of the mean loss with respect to the
+        weight, now zero, of new rows (m, p).
+
+    Raises
+    ------
+    ValueError
+        As `evaluate`.
+    """
 
     def make(problem, smoother):
         loo = leave_one_out(smoother, problem.targets)
-        _, gradient = _judge(problem, smoother, loo)
+        _, gradient = judge(problem, smoother, loo)
         if problem.validation is not None:
             return smoother.adjoint_form(problem.validation[0], gradient)
         first = smoother.solve_left_out(gradient, transposed=True)
@@ -183,54 +253,15 @@ def _with_sufficient_precision(problem, sample_weight, alpha, function):
     ) from reason
 
 
-def _judge(problem, smoother, loo):
-    """Mean loss and its derivative with respect to every judged prediction, (n, k) or (m, k)."""
-    predictions, targets = loo.loo_predictions, problem.targets
-    weight = problem.validation_weight
-    if problem.validation is not None:
-        features, targets = problem.validation
-        predictions = smoother.predict(features, problem.targets)
-        if targets.initial_outputs is not None:
-            predictions = predictions + targets.initial_outputs
-        weight = predictions.new_ones(targets.n_rows)
-    loss, gradient = _loss_and_gradient(problem.loss, predictions, targets, weight)
-    return loss, gradient.to(loo.residuals.dtype)
-
-
-def _loss_and_gradient(loss, predictions, targets, weight):
-    weight = weight.double() / weight.double().sum()
-    gradient = torch.empty_like(predictions)
-    total = 0.0
-    for start in range(0, targets.n_rows, _LOSS_ROWS):
-        rows = slice(start, start + _LOSS_ROWS)
-        dense = targets.block(rows, predictions.dtype)
-        values, slopes = (f(predictions[rows], dense) for f in (loss.value, loss.derivative))
-        _check_loss_shapes(loss, values, slopes, dense)
-        total += float(weight[rows] @ values.double())
-        gradient[rows] = slopes
-        gradient[rows] *= weight[rows, None].to(predictions.dtype)
-    return total, gradient
-
-
-def _check_loss_shapes(loss, values, slopes, targets):
-    if values.shape == targets.shape[:1] and slopes.shape == targets.shape:
-        return
-    raise ValueError(
-        f"{type(loss).__name__}.value must return one loss per row, shape "
-        f"{tuple(targets.shape[:1])}, and derivative shape {tuple(targets.shape)}; got "
-        f"{tuple(values.shape)} and {tuple(slopes.shape)}."
-    )
-
-
 def _predict_leave_one_out(problem, smoother):
     loo = leave_one_out(smoother, problem.targets)
-    loss, _ = _judge(problem, smoother, loo)
+    loss, _ = judge(problem, smoother, loo)
     return _evaluation(problem, smoother, loo, loss, None)
 
 
 def _evaluate(problem, smoother):
     loo = leave_one_out(smoother, problem.targets)
-    loss, gradient = _judge(problem, smoother, loo)
+    loss, gradient = judge(problem, smoother, loo)
     if problem.validation is None:
         derivative = loo_weight_derivative(smoother, loo, gradient)
     else:

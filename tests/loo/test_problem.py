@@ -12,7 +12,6 @@ from skdiva.loo import (
     fit_ridge,
     new_row_form,
     predict_leave_one_out,
-    problem,
 )
 from skdiva.loo.precision import InsufficientPrecisionError
 from tests.cases import Case
@@ -71,15 +70,6 @@ def test_loss_is_the_mean_over_the_validation_weights(loss):
     assert evaluation.loss == pytest.approx(float(expected), rel=1e-12)
     uniform = evaluate(data.problem(validation_weight=None), data.sample_weight, data.alpha)
     assert uniform.loss == pytest.approx(float(losses.mean()), rel=1e-12)
-
-
-def test_losses_are_read_a_part_at_a_time(monkeypatch):
-    data = Case(20, 4, 3, "log_loss").data()
-    whole = evaluate(data.problem(), data.sample_weight, data.alpha)
-    monkeypatch.setattr(problem, "_LOSS_ROWS", 7)
-    parts = evaluate(data.problem(), data.sample_weight, data.alpha)
-    assert parts.loss == pytest.approx(whole.loss, rel=1e-14)
-    assert_close(parts.derivative, whole.derivative, 1e-13)
 
 
 def recorded_dtypes(monkeypatch):

@@ -1,0 +1,47 @@
+"""The mean loss of the predictions that judge the weights, and its gradient.
+
+Leave-one-out predictions of the training rows, or predictions of a separate validation set.
+"""
+
+import torch
+
+_LOSS_ROWS = 2**16  # losses are evaluated this many rows at a time
+
+
+def judge(problem, smoother, loo):
+    """Mean loss and its derivative with respect to every judged prediction, (n, k) or (m, k)."""
+    predictions, targets = loo.loo_predictions, problem.targets
+    weight = problem.validation_weight
+    if problem.validation is not None:
+        features, targets = problem.validation
+        predictions = smoother.predict(features, problem.targets)
+        if targets.initial_outputs is not None:
+            predictions = predictions + targets.initial_outputs
+        weight = predictions.new_ones(targets.n_rows)
+    loss, gradient = _loss_and_gradient(problem.loss, predictions, targets, weight)
+    return loss, gradient.to(loo.residuals.dtype)
+
+
+def _loss_and_gradient(loss, predictions, targets, weight):
+    weight = weight.double() / weight.double().sum()
+    gradient = torch.empty_like(predictions)
+    total = 0.0
+    for start in range(0, targets.n_rows, _LOSS_ROWS):
+        rows = slice(start, start + _LOSS_ROWS)
+        dense = targets.block(rows, predictions.dtype)
+        values, slopes = (f(predictions[rows], dense) for f in (loss.value, loss.derivative))
+        _check_loss_shapes(loss, values, slopes, dense)
+        total += float(weight[rows] @ values.double())
+        gradient[rows] = slopes
+        gradient[rows] *= weight[rows, None].to(predictions.dtype)
+    return total, gradient
+
+
+def _check_loss_shapes(loss, values, slopes, targets):
+    if values.shape == targets.shape[:1] and slopes.shape == targets.shape:
+        return
+    raise ValueError(
+        f"{type(loss).__name__}.value must return one loss per row, shape "
+        f"{tuple(targets.shape[:1])}, and derivative shape {tuple(targets.shape)}; got "
+        f"{tuple(values.shape)} and {tuple(slopes.shape)}."
+    )
