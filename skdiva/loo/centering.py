@@ -59,3 +59,14 @@ def centered_targets(targets, mean, rows, dtype):
     """What the centred ridge model is fitted to at ``rows``, (m, k)."""
     values = ridge_targets(targets, rows, dtype)
     return (values - mean.to(values.dtype)).to(dtype)
+
+
+def weighted_moment(rows, sample_weight, targets, mean):
+    """Return Z' diag(a) Y, (q, k), of rows Z (n, q) and the centred targets Y (n, k)."""
+
+    def add(total, block, features, weight):
+        values = centered_targets(targets, mean, block.rows, features.dtype)
+        moment = features.T @ values.mul_(weight[:, None])
+        return (moment if total is None else total[0].add_(moment),)
+
+    return rows.reduce(add, sample_weight)[0]

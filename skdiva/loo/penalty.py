@@ -15,6 +15,7 @@ from skdiva.loo.centering import (
     centered_targets,
     weighted_center,
     weighted_gram,
+    weighted_moment,
     weighted_target_mean,
 )
 from skdiva.loo.own_blocks import require_two_groups, solve_whitened, stack
@@ -118,7 +119,7 @@ class _Spectrum:
             self.constant = 1 / float(sample_weight.double().sum())
         self.mean = weighted_target_mean(problem.targets, self.weight, problem.fit_intercept)
         self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0])
-        self.moment = self.rows.reduce(self._moment, self.weight)[0]
+        self.moment = weighted_moment(self.rows, self.weight, problem.targets, self.mean)
 
     def _mean_eigenvalue(self, sample_weight):
         total = float(self.eigenvalues.sum())
@@ -144,11 +145,6 @@ class _Spectrum:
 
     def _rotate(self, features, out):
         torch.mm(center_rows(features, self.center), self.rotation, out=out)
-
-    def _moment(self, total, block, rotated, weight):
-        values = centered_targets(self.problem.targets, self.mean, block.rows, self.dtype)
-        moment = rotated.T @ values.mul_(weight[:, None])
-        return (moment if total is None else total[0].add_(moment),)
 
     def losses(self, alphas):
         """Mean squared error at every penalty; infinite where the dtype does not resolve it."""

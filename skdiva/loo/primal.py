@@ -11,7 +11,12 @@ the factorisation (``set_aside.py``).
 
 import torch
 
-from skdiva.loo.centering import center_rows, centered_targets, weighted_target_mean
+from skdiva.loo.centering import (
+    center_rows,
+    centered_targets,
+    weighted_moment,
+    weighted_target_mean,
+)
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.others_sums import others_sums, total_sums
 from skdiva.loo.own_blocks import left_out_solve, own_blocks, solve_whitened, stack
@@ -84,15 +89,9 @@ class PrimalSmoother:
 
     def _solve(self, targets):
         mean = weighted_target_mean(targets, self.sample_weight, self.fit_intercept)
-
-        def add(total, block, whitened, weight):
-            values = centered_targets(targets, mean, block.rows, self.dtype).mul_(weight[:, None])
-            moment = whitened.T @ values
-            return (moment if total is None else total[0].add_(moment),)
-
         aside = self._aside
         others_weight = self.sample_weight.index_fill(0, aside.positions, 0.0)
-        moment = self.whitened.reduce(add, others_weight)[0]
+        moment = weighted_moment(self.whitened, others_weight, targets, mean)
         values = centered_targets(targets, mean, aside.positions, self.dtype)
         residuals = aside.residuals(values, moment)
         return moment + aside.whitened.T @ (aside.weight[:, None] * values), mean, residuals

@@ -54,9 +54,11 @@ class SetAside:
     def contract(self, coef):
         """Coefficients (q, k) for t from coefficients (q + d, k) for extended rows."""
         width = self.directions.shape[1]
-        ours, along = coef[:width], coef[width:]
-        shift = self.shrink[:, None] * along - self.directions @ ours
-        return ours + self.directions.T @ shift
+        return self._with_part_along(coef[:width], self.shrink[:, None] * coef[width:])
+
+    def _with_part_along(self, values, along):
+        """Give ``values`` (q, k) the part ``along`` (d, k) along the directions."""
+        return values + self.directions.T @ (along - self.directions @ values)
 
     def residuals(self, values, others_moment):
         """Prediction minus target at the rows set aside, (d, k).
@@ -70,14 +72,17 @@ class SetAside:
         """
         width = self.directions.shape[1]
         # Back to the coordinates t: along the directions undo the shrinking.
-        ours, along = others_moment[:width], others_moment[width:]
-        moment = ours + self.directions.T @ (along / self.shrink[:, None] - self.directions @ ours)
+        along = others_moment[width:] / self.shrink[:, None]
+        moment = self._with_part_along(others_moment[:width], along)
         left_out = self._others_whitened @ moment - values
         return (self.operator @ (self._root * left_out)) / self._root
 
     def touches(self, block):
         """Whether one of the rows is in ``block``."""
-        return bool(((self.positions >= block.start) & (self.positions < block.stop)).any())
+        return bool(self._inside(block).any())
+
+    def _inside(self, block):
+        return (self.positions >= block.start) & (self.positions < block.stop)
 
     def write_operator(self, block, operator):
         """Write the entries of I - S H S known here into a stack of own blocks (G, m, m).
@@ -87,7 +92,7 @@ class SetAside:
         tensor of shape (G, m)
             Size of the numbers each diagonal entry came from: 1, or for rows set aside itself.
         """
-        inside = (self.positions >= block.start) & (self.positions < block.stop)
+        inside = self._inside(block)
         place = self.positions[inside] - block.start
         group = torch.div(place, block.group_size, rounding_mode="floor")
         member = place % block.group_size
