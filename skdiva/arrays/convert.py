@@ -72,7 +72,8 @@ def choose_dtype(dtype, *arrays):
     if dtype is not None:
         return dtype
     on_gpu = any(is_tensor(array) and array.is_cuda for array in arrays)
-    single = str(arrays[0].dtype).removeprefix("torch.") in _SINGLE
+    # Dataframes of several dtypes have none.
+    single = str(getattr(arrays[0], "dtype", None)).removeprefix("torch.") in _SINGLE
     return "float32" if on_gpu or single else "float64"
 
 

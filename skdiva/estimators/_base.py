@@ -25,8 +25,6 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             StrOptions({"auto", "log_loss", "squared_error"}),
             HasMethods(["value", "derivative"]),
         ],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
         "fit_intercept": ["boolean"],
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
@@ -95,7 +93,7 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _read(self, X, y, sample_weight, inner=None, several=True, classes=None, **metadata):
         """Check what `fit` was given; return it with the feature map that will read X."""
-        feature_map = make_feature_map(self.featurizer)
+        feature_map = make_feature_map(self.featurizer, X)
         data = read_training_data(
             self, X, y, sample_weight,
             numeric=feature_map.reads_numbers, inner=inner, several=several, classes=classes,

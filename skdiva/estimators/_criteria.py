@@ -19,16 +19,15 @@ class Verdict(NamedTuple):
     start: object  # loo.Evaluation at the start weights
     loo_predictions: object  # tensor (n, k), at the weights that the scores belong to
     factor: object  # tensor (n,): those weights over the start weights
-    loss_path: list
-    n_iter: int
-    n_steps: int
+    extra: dict  # fitted attributes of this criterion alone
 
 
 def make_criterion(name, target):
     """Return the criterion called ``name``; raise if it does not fit the kind of target."""
     if name == "auto":
-        name = "margin" if isinstance(target, Classes) else "residual"
-    criterion = {"margin": Margin, "derivative": Derivative, "residual": Residual}[name]()
+        name = "probability" if isinstance(target, Classes) else "residual"
+    known = {"probability": Probability, "derivative": Derivative, "residual": Residual}
+    criterion = known[name]()
     if criterion.target_type not in (None, type(target)):
         raise ValueError(
             f"criterion={name!r} expects y with classes, got y with numbers. "
@@ -54,39 +53,39 @@ class _Criterion:
         return linear_outputs(features, self.coef, self.intercept, initial_outputs)
 
 
-class Margin(_Criterion):
-    """Leave-one-out output of the best other class minus that of the given class.
+class Probability(_Criterion):
+    """Probability that a label is wrong, by a noise model of the leave-one-out outputs.
 
-    At weights curated by a few steps along the derivative, so that wrong labels do not vote.
+    At weights from which wrong labels have been taken, so that they do not vote.
     """
 
     target_type = Classes
 
     def judge(self, posed):
         """Curate the weights and score the training rows."""
-        from skdiva.loo.confident_joint import wrong_label_threshold
+        from skdiva.loo.expected_f1 import expected_f1_threshold
 
-        descent = posed.descend()
-        self.keep_model(descent.final)
-        predictions = descent.final.loo_predictions
-        scores = self._margins(predictions, posed.classes)
-        self.offset = wrong_label_threshold(predictions, posed.classes, scores)
-        return Verdict(
-            to_host(scores),
-            descent.start, predictions, descent.factor,
-            descent.loss_path, descent.n_iter, descent.n_steps,
-        )  # fmt: skip
+        start, final, factor, noise = posed.curate()
+        self.keep_model(final)
+        self.noise = {name: _plain(part) for name, part in noise._asdict().items()}
+        outputs, labels = final.loo_predictions, posed.classes
+        wrong = noise.wrong_probability(outputs, labels)
+        self.offset = expected_f1_threshold(wrong)
+        classes = noise.class_probabilities(outputs, labels)
+        extra = {
+            "noise_rate_": float(wrong.mean()),
+            "noise_matrix_": to_host(_mean_by_label(classes, labels)),
+        }
+        return Verdict(to_host(wrong), start, outputs, factor, extra)
 
     def score(self, features, initial_outputs, target):
-        """Score new rows by the margin of the model of the curated weights."""
+        """Score new rows by the outputs of the model of the curated weights."""
+        from skdiva.loo.noise_model import NoiseModel
+
         outputs = self.predict(features, initial_outputs)
-        return to_host(self._margins(_tensor(outputs), _tensor(target.codes)))
-
-    @staticmethod
-    def _margins(outputs, codes):
-        from skdiva.loo.label_scores import label_margins
-
-        return label_margins(outputs, codes)
+        tensors = {name: _tensor(self.noise[name]) for name in ("offset", "transition")}
+        noise = NoiseModel(**self.noise | tensors)
+        return to_host(noise.wrong_probability(_tensor(outputs), _tensor(target.codes)))
 
 
 class Derivative(_Criterion):
@@ -148,7 +147,19 @@ def linear_outputs(features, coef, intercept, initial_outputs):
 def _at_start(scores, start):
     """Verdict of a criterion that takes no step: one evaluation, all factors 1."""
     ones = start.derivative.new_ones(len(start.derivative))
-    return Verdict(to_host(scores), start, start.loo_predictions, ones, [start.loss], 1, 0)
+    return Verdict(to_host(scores), start, start.loo_predictions, ones, {})
+
+
+def _mean_by_label(probabilities, labels):
+    """Mean class probabilities (k, k) over the rows of every given label."""
+    total = probabilities.new_zeros(probabilities.shape[1], probabilities.shape[1])
+    total.index_add_(0, labels, probabilities)
+    return total / labels.bincount(minlength=len(total))[:, None]
+
+
+def _plain(part):
+    """Return a tensor as an array, a number as it is."""
+    return part if isinstance(part, float) else to_host(part)
 
 
 def _tensor(array):

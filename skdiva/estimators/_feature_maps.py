@@ -1,23 +1,19 @@
 """From X to the features (n, p) whose leave-one-out errors are differentiated."""
 
-import numpy as np
 from sklearn.base import clone
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import _num_samples, check_array
 
 from skdiva.arrays.containers import is_tensor
+from skdiva.features import KernelFeaturizer
+from skdiva.features._columns import has_categories
 
-# Rows standardised at a time: the block stays in cache, and nothing of X's size is copied.
-_BLOCK_ROWS = 2**14
 
-
-def make_feature_map(featurizer):
+def make_feature_map(featurizer, X):
     """Return the feature map that the parameter ``featurizer`` asks for."""
     if featurizer is None:
         return RawFeatures()
     if isinstance(featurizer, str):
-        return StandardizedFeatures()
+        return ChosenFeatures(not has_categories(X))
     return TransformedFeatures(featurizer)
 
 
@@ -27,11 +23,11 @@ class RawFeatures:
     reads_numbers = True
     featurizer = None
 
-    def fit_transform(self, X, _y, _sample_weight, _dtype):
+    def fit_transform(self, data, _posed):
         """Nothing to learn."""
-        return X
+        return data.X_checked
 
-    def transform(self, X, _dtype):
+    def transform(self, X):
         """Return X."""
         return X
 
@@ -40,36 +36,27 @@ class RawFeatures:
         return None
 
 
-class StandardizedFeatures(RawFeatures):
-    """Columns of X with mean 0 and variance 1 over the weighted training rows.
+class ChosenFeatures(RawFeatures):
+    """Linear or kernel features, as `KernelFeaturizer` chooses them for the problem at hand."""
 
-    A StandardScaler fed by blocks: fitting or transforming float32 in one go would make a float64
-    copy, or two float32 ones.
-    """
+    def __init__(self, reads_numbers):
+        self.reads_numbers = reads_numbers
 
-    def fit_transform(self, X, _y, sample_weight, dtype):
-        """Fit the scaler and return the scaled copy, the only one made."""
-        self.featurizer = StandardScaler().set_output(transform="default")
-        for rows in gen_batches(len(X), _BLOCK_ROWS):
-            block, weight = X[rows], None
-            if sample_weight is not None:
-                # A first block without weight would leave the scaler's running mean undefined.
-                positive = sample_weight[rows] > 0
-                block, weight = block[positive], sample_weight[rows][positive]
-            if len(block):
-                # Weighted, the variance of a constant column may round to just below 0; the
-                # scaler knows the column for constant all the same.
-                with np.errstate(invalid="ignore"):
-                    self.featurizer.partial_fit(block, sample_weight=weight)
-        return self.transform(X, dtype)
+    def fit_transform(self, data, posed):
+        """Choose with the groups, weights and validation rows of the problem."""
+        self.featurizer = KernelFeaturizer(
+            device=str(posed.device),
+            dtype=posed.dtype,
+            random_state=posed.estimator.random_state,
+        )
+        self.featurizer.fit_checked(
+            data.X_checked, data.sample_weight, posed.labels(), posed.device, posed.dtype
+        )
+        return self.featurizer.transform_checked(data.X_checked)
 
-    def transform(self, X, dtype):
-        """Scale block by block, in the wider of both dtypes."""
-        wide = np.result_type(X.dtype, dtype)
-        features = np.empty(X.shape, dtype)
-        for rows in gen_batches(len(X), _BLOCK_ROWS):
-            features[rows] = self.featurizer.transform(X[rows].astype(wide, copy=False))
-        return features
+    def transform(self, X):
+        """Features of more rows."""
+        return self.featurizer.transform_checked(X)
 
 
 class TransformedFeatures:
@@ -80,15 +67,16 @@ class TransformedFeatures:
     def __init__(self, featurizer):
         self.featurizer = clone(featurizer)
 
-    def fit_transform(self, X, y, _sample_weight, _dtype):
+    def fit_transform(self, data, _posed):
         """Fit the clone as a Pipeline would."""
+        X, y = data.X_checked, data.y
         if hasattr(self.featurizer, "fit_transform"):
             features = self.featurizer.fit_transform(X, y)
         else:
             features = self.featurizer.fit(X, y).transform(X)
         return self._checked(features, X)
 
-    def transform(self, X, _dtype):
+    def transform(self, X):
         """Features of more rows."""
         return self._checked(self.featurizer.transform(X), X)
 

@@ -75,7 +75,7 @@ class JudgementMixin:
             If X or y is not as in `fit`.
         """
         check_is_fitted(self)
-        features, outputs = self._read_features(X, self._criterion_.dtype)
+        features, outputs = self._read_features(X)
         target = self._target_.encode(y)
         check_consistent_length(features, target.given)
         return self._criterion_.score(features, outputs, target)
@@ -108,13 +108,13 @@ class JudgementMixin:
         return float(np.average(given == predicted, weights=weight))
 
     def _predict(self, X):
-        features, outputs = self._read_features(X, self.coef_.dtype.name)
+        features, outputs = self._read_features(X)
         predictions = linear_outputs(features, self.coef_, self.intercept_, outputs)
         return self._target_.decode(predictions)
 
-    def _read_features(self, X, dtype):
+    def _read_features(self, X):
         """Return features and initial outputs."""
         feature_map = self._feature_map_
         X = check_X(self, X, numeric=feature_map.reads_numbers, reset=False)
         outputs = feature_map.initial_outputs(X, self._target_.n_outputs)
-        return feature_map.transform(X, dtype), outputs
+        return feature_map.transform(X), outputs

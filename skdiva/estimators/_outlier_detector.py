@@ -23,16 +23,16 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
 
     Parameters
     ----------
-    criterion : {"auto", "margin", "derivative", "residual"}, default="auto"
-        What the score of a row is; higher is worse. "margin" (classes; their default): the
-        leave-one-out output of the best other class minus that of the given class, at curated
-        weights, in units of the one-hot targets. "derivative": ``derivative_``, the rule of [1]_.
+    criterion : {"auto", "probability", "derivative", "residual"}, default="auto"
+        What the score of a row is; higher is worse. "probability" (classes; their default): that
+        the label is wrong, by a model of label noise fitted to leave-one-out outputs, with wrong
+        labels taken out of the weights. "derivative": ``derivative_``, the rule of [1]_.
         "residual" (numbers; their default): size of the leave-one-out residual at the start
         weights, in robust standard deviations; for several targets the root mean square.
     contamination : "auto" or float, default="auto"
-        Which scores are outliers. "auto": for "margin", as many of the largest scores above 0 as
-        the leave-one-out outputs say there are wrong labels (the confident joint of [2]_); above 0
-        for "derivative"; above 3 for "residual". A float in (0, 0.5]: this share of the rows. Rows
+        Which scores are outliers. "auto": for "probability", as many as make the expected F1 of
+        the flags largest, none that is wrong with a probability below 0.1; above 0 for
+        "derivative"; above 3 for "residual". A float in (0, 0.5]: this share of the rows. Rows
         tied at the threshold stay inliers.
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. "auto": the columns of X, standardised; None: X as it is; a
@@ -46,11 +46,6 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         Loss of the leave-one-out predictions. "auto": softmax cross-entropy for classes, squared
         error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
         ``derivative(predictions, targets)``, shape (n, k), for torch tensors of shape (n, k).
-    learning_rate : float, default=0.5
-        Size of a step of "margin", in units of the mean absolute derivative. Larger than that of
-        DivaReweighter: these weights have to tell labels apart, not to train a model.
-    max_iter : int, default=3
-        Number of steps of "margin".
     fit_intercept : bool, default=True
         Whether the ridge model has an intercept, which is not penalised.
     device : str, default=None
@@ -81,12 +76,15 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     loo_loss_ : float
         Mean leave-one-out loss at the start weights, weighted by them; with ``X_val``, the mean
         validation loss.
-    loo_loss_path_ : ndarray of shape (`n_steps_` + 1,)
-        That loss at the start and after every step.
+    noise_rate_ : float
+        Estimated share of wrong labels; for "probability" only, as the next one.
+    noise_matrix_ : ndarray of shape (n_classes, n_classes)
+        Estimated share, of the rows labelled as the class of a row of the matrix, that belong to
+        the class of a column. Rows sum to 1; one minus the diagonal is the share of wrong labels.
     loo_predictions_ : ndarray of shape (n_samples, k)
         Leave-one-out outputs at ``sample_weight_``, one column per class or target.
     sample_weight_ : ndarray of shape (n_samples,)
-        Curated weights for "margin", else start weights; mean 1.
+        Curated weights for "probability", else start weights; mean 1.
     alpha_ : float
         Ridge penalty used.
     coef_ : ndarray of shape (p, k)
@@ -94,10 +92,6 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         If no two inliers with weight are left, on all rows.
     intercept_ : ndarray of shape (k,)
         Its intercept.
-    n_iter_ : int
-        Steps tried; 1 for the criteria that take none.
-    n_steps_ : int
-        Steps taken; 0 if the derivative vanishes, and for the criteria that take none.
     featurizer_ : transformer or None
         The fitted featurizer; a StandardScaler for "auto".
     classes_ : ndarray of shape (n_classes,)
@@ -152,7 +146,7 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     """
 
     _parameter_constraints: dict = {
-        "criterion": [StrOptions({"auto", "margin", "derivative", "residual"})],
+        "criterion": [StrOptions({"auto", "probability", "derivative", "residual"})],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         **BaseDiva._parameter_constraints,
     }
@@ -165,8 +159,6 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         featurizer="auto",
         alpha="auto",
         loss="auto",
-        learning_rate=0.5,
-        max_iter=3,
         fit_intercept=True,
         device=None,
         dtype=None,
@@ -179,8 +171,6 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         self.featurizer = featurizer
         self.alpha = alpha
         self.loss = loss
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
         self.fit_intercept = fit_intercept
         self.device = device
         self.dtype = dtype
@@ -236,14 +226,12 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
             "offset_": offset,
             "loo_predictions_": predictions,
             "suggested_label_": data.target.decode(predictions),
-            "loo_loss_path_": np.asarray(verdict.loss_path),
-            "n_iter_": verdict.n_iter,
-            "n_steps_": verdict.n_steps,
             "coef_": coef,
             "intercept_": intercept,
             "_criterion_": criterion,
             "_target_": data.target,
             "_index_": data.index,
+            **verdict.extra,
         }
         return self._adopt(data, posed, verdict.start, verdict.factor, **fitted)
 

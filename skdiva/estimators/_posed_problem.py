@@ -9,7 +9,11 @@ from tqdm.auto import tqdm
 
 from skdiva.arrays.containers import to_host
 from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_tensor
+from skdiva.estimators._feature_maps import TransformedFeatures
 from skdiva.estimators._targets import Classes
+from skdiva.features._choice import Labels
+from skdiva.loo.curation import curate, learn_weights
+from skdiva.loo.judged_steps import descend_if_it_helps
 from skdiva.loo.losses import LogLoss, SquaredError
 from skdiva.loo.penalty import choose_penalty
 from skdiva.loo.problem import Problem, evaluate, fit_ridge, new_row_form
@@ -32,12 +36,11 @@ class PosedProblem:
     def __init__(self, estimator, data, feature_map):
         self.estimator = estimator
         self.device = choose_device(estimator.device, *data.given)
-        dtype = None
-        if feature_map.reads_numbers:
-            dtype = choose_dtype(estimator.dtype, data.X_checked, *data.given)
-        features = feature_map.fit_transform(data.X_checked, data.y, data.sample_weight, dtype)
-        self.dtype = dtype or choose_dtype(estimator.dtype, features, *data.given)
-        self.feature_map = feature_map
+        self.data, self.feature_map = data, feature_map
+        self.dtype = self._dtype(data.X_checked)
+        features = feature_map.fit_transform(data, self)
+        if isinstance(feature_map, TransformedFeatures):
+            self.dtype = self._dtype(features)
         weight = data.sample_weight
         self.start_weight = None if weight is None else self._floats(weight)
         self.problem = Problem(
@@ -56,24 +59,39 @@ class PosedProblem:
         self.classes = self._codes(data.target.codes) if data.has_classes else None
         self.alpha = self._alpha()
 
+    def labels(self):
+        """What decides the features, before there are any."""
+        data = self.data
+        validation = None
+        if data.X_val is not None:
+            validation = data.X_val, self._targets(data.X_val, data.target_val)
+        return Labels(
+            self._targets(data.X_checked, data.target),
+            self._codes(data.groups),
+            validation,
+            self.estimator.fit_intercept,
+        )
+
     def evaluate(self):
         """Answers of the core at the start weights."""
         return evaluate(self.problem, self.start_weight, self.alpha)
 
+    def curate(self):
+        """Take their weight from rows whose labels are likely to be wrong."""
+        return curate(self.problem, self.start_weight, self.alpha, self.classes)
+
     def descend(self):
-        """Take the steps on the weights, with a progress bar if the estimator is verbose."""
-        estimator = self.estimator
+        """Learn the weights, with a progress bar if the estimator is verbose."""
+        estimator, start = self.estimator, (self.problem, self.start_weight, self.alpha)
+        judged = self.data.X_val is not None or self.ties is not None or self.classes is None
         with _progress(estimator) as on_step:
-            return descend(
-                self.problem,
-                self.start_weight,
-                self.alpha,
-                learning_rate=estimator.learning_rate,
-                max_iter=estimator.max_iter,
-                ties=self.ties,
-                classes=self.classes,
-                on_step=on_step,
-            )
+            if estimator.learning_rate == "auto" and not judged:
+                return learn_weights(*start, self.classes, on_step=on_step)
+            how = {"ties": self.ties, "classes": self.classes, "max_iter": estimator.max_iter}
+            if estimator.learning_rate != "auto":
+                how["learning_rate"] = estimator.learning_rate
+                return descend(*start, on_step=on_step, **how)
+            return descend_if_it_helps(*start, on_step=on_step, **how)
 
     def ridge(self, sample_weight):
         """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge at the weights, as arrays."""
@@ -88,7 +106,10 @@ class PosedProblem:
     def _alpha(self):
         if self.estimator.alpha != "auto":
             return float(self.estimator.alpha)
-        return choose_penalty(self.problem, self.start_weight)
+        return choose_penalty(self.problem, self.start_weight).alpha
+
+    def _dtype(self, array):
+        return choose_dtype(self.estimator.dtype, array, *self.data.given)
 
     def _features(self, features):
         tensor = self._floats(features)
@@ -113,7 +134,7 @@ class PosedProblem:
     def _validation(self, data):
         if data.X_val is None:
             return None
-        features = self.feature_map.transform(data.X_val, self.dtype)
+        features = self.feature_map.transform(data.X_val)
         return self._features(features), self._targets(data.X_val, data.target_val)
 
     def _floats(self, array):

@@ -1,9 +1,11 @@
 """DivaReweighter: train an estimator on the data as if they had been curated."""
 
+from numbers import Integral, Real
+
 import numpy as np
 from sklearn.base import _fit_context, clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
 from skdiva.arrays.containers import to_host
@@ -142,6 +144,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit"]), None],
         **BaseDiva._parameter_constraints,
+        "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
         "apply": [StrOptions({"sample_weight", "drop"})],
     }
 
@@ -152,7 +156,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         featurizer="auto",
         alpha="auto",
         loss="auto",
-        learning_rate=0.25,
+        learning_rate="auto",
         max_iter=3,
         apply="sample_weight",
         fit_intercept=True,

@@ -1,9 +1,11 @@
 """The mathematics of skdiva: closed-form leave-one-out and its derivative. Imports torch only."""
 
 from skdiva.loo.brute_force import brute_force_derivative, brute_force_loo
-from skdiva.loo.confident_joint import confident_joint
+from skdiva.loo.curation import Curation, curate, learn_weights
+from skdiva.loo.expected_f1 import expected_f1_threshold
 from skdiva.loo.losses import LogLoss, SquaredError
-from skdiva.loo.penalty import choose_penalty
+from skdiva.loo.noise_model import NoiseModel, fit_noise_model
+from skdiva.loo.penalty import Penalty, choose_penalty
 from skdiva.loo.problem import (
     Evaluation,
     Problem,
@@ -17,19 +19,25 @@ from skdiva.loo.weight_descent import Descent, descend
 
 __all__ = [
     "ClassTargets",
+    "Curation",
     "Descent",
     "Evaluation",
     "LogLoss",
+    "NoiseModel",
+    "Penalty",
     "Problem",
     "SquaredError",
     "ValueTargets",
     "brute_force_derivative",
     "brute_force_loo",
     "choose_penalty",
-    "confident_joint",
+    "curate",
     "descend",
     "evaluate",
+    "expected_f1_threshold",
+    "fit_noise_model",
     "fit_ridge",
+    "learn_weights",
     "new_row_form",
     "predict_leave_one_out",
 ]

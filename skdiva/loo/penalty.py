@@ -7,6 +7,7 @@ outputs merely grow, and would run to the smallest penalty.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 
@@ -31,6 +32,20 @@ _VALIDATION_ROWS = 2**12
 _TIE = 1e-9  # relative: losses this close count as equal, and the larger penalty wins
 
 
+class Penalty(NamedTuple):
+    """A ridge penalty and the squared error that it was chosen by.
+
+    Attributes
+    ----------
+    alpha : float
+    loss : float
+        Mean leave-one-out (or validation) squared error, summed over outputs.
+    """
+
+    alpha: float
+    loss: float
+
+
 @full_float32()
 def choose_penalty(problem, sample_weight):
     """Ridge penalty with the smallest LOO (or validation) squared error on a log grid.
@@ -45,7 +60,7 @@ def choose_penalty(problem, sample_weight):
 
     Returns
     -------
-    float
+    Penalty
 
     Raises
     ------
@@ -55,9 +70,9 @@ def choose_penalty(problem, sample_weight):
     weight = problem.layout.arrange(sample_weight)
     require_two_groups(problem.layout, weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
-        alpha = _search(_Spectrum(problem, weight, dtype), *_LIMITS[dtype])
-        if alpha is not None:
-            return alpha
+        penalty = _search(_Spectrum(problem, weight, dtype), *_LIMITS[dtype])
+        if penalty is not None:
+            return penalty
     raise ValueError(
         "alpha='auto' found no ridge penalty with usable leave-one-out predictions: one row or "
         "group decides its own prediction at every penalty tried, or the targets are too large to "
@@ -68,7 +83,7 @@ def choose_penalty(problem, sample_weight):
 def _search(spectrum, lowest, highest):
     """Best penalty, or None when the dtype resolves too little of the grid."""
     if spectrum.mean_eigenvalue == 0:  # constant features: the penalty changes nothing
-        return 1.0
+        return Penalty(1.0, spectrum.losses([1.0])[0])
     losses = {}
     wanted = _range(*_GRID)
     while wanted:
@@ -87,7 +102,7 @@ def _search(spectrum, lowest, highest):
             wanted = _range(last + _STEP, min(last + _EXTENSION, highest))
         else:
             wanted = []
-    return spectrum.mean_eigenvalue * 10.0**best
+    return Penalty(spectrum.mean_eigenvalue * 10.0**best, losses[best])
 
 
 def _range(first, last):

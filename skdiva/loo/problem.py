@@ -90,7 +90,8 @@ class Problem:
             batch_size = default_batch_size(n_columns, features.device, features.itemsize)
         self.features = features
         self.layout = make_layout(n_rows, batch_size, groups)
-        self.targets = targets.arrange(self.layout)
+        order = self.layout.order
+        self.targets = targets if order is None else targets.select(order)
         self.loss = loss
         self.fit_intercept = fit_intercept
         if validation_weight is None:

@@ -31,13 +31,11 @@ class ClassTargets:
         dense = torch.zeros((labels.shape[0], self.n_outputs), dtype=dtype, device=labels.device)
         return dense.scatter_(1, labels[:, None], 1.0)
 
-    def arrange(self, layout):
-        """Return the same targets in visiting order."""
+    def select(self, rows):
+        """Return the targets of ``rows``, an int64 tensor."""
         initial = self.initial_outputs
         return ClassTargets(
-            layout.arrange(self.labels),
-            self.n_outputs,
-            None if initial is None else layout.arrange(initial),
+            self.labels[rows], self.n_outputs, None if initial is None else initial[rows]
         )
 
 
@@ -63,12 +61,10 @@ class ValueTargets:
         # A copy, as in ClassTargets: callers write into it, and the values may be the user's y.
         return self.values[rows].to(torch.promote_types(dtype, self.values.dtype), copy=True)
 
-    def arrange(self, layout):
-        """Return the same targets in visiting order."""
+    def select(self, rows):
+        """Return the targets of ``rows``, an int64 tensor."""
         initial = self.initial_outputs
-        return ValueTargets(
-            layout.arrange(self.values), None if initial is None else layout.arrange(initial)
-        )
+        return ValueTargets(self.values[rows], None if initial is None else initial[rows])
 
 
 def ridge_targets(targets, rows, dtype):

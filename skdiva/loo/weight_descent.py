@@ -27,7 +27,7 @@ class Descent(NamedTuple):
     start : Evaluation
         At the start weights.
     final : Evaluation
-        At the final weights, before they are scaled to mean 1; without a derivative.
+        At the final weights, before they are scaled to mean 1.
     factor : tensor of shape (n,)
         w, the final weights over the start weights.
     sample_weight : tensor of shape (n,)
@@ -83,37 +83,56 @@ def descend(
     -------
     Descent
     """
+    evaluations, factors = [], []
+    for current, factor in steps(
+        problem, sample_weight, alpha,
+        learning_rate=learning_rate, max_iter=max_iter, ties=ties, classes=classes,
+    ):  # fmt: skip
+        evaluations.append(current)
+        factors.append(factor)
+        if on_step is not None:
+            on_step(len(factors) - 1, current.loss)
+    weight = sample_weight * factors[-1]
+    n_steps = len(factors) - 1
+    return Descent(
+        start=evaluations[0],
+        final=evaluations[-1],
+        factor=factors[-1],
+        sample_weight=weight / weight.mean(),
+        loss_path=[evaluation.loss for evaluation in evaluations],
+        n_iter=min(n_steps + 1, max_iter),
+        n_steps=n_steps,
+    )
+
+
+def steps(problem, sample_weight, alpha, *, learning_rate, max_iter, ties=None, classes=None):
+    """Yield what `descend` passes through: evaluations with the factors (n,) they belong to.
+
+    The first is at the start weights; the last has no derivative if all ``max_iter`` steps were
+    taken.
+    """
     if ties is None:
         ties = torch.arange(sample_weight.shape[0], device=sample_weight.device)
     tied = _Ties(ties, sample_weight)
     factor = torch.ones_like(tied.weight)
-    start = None
-    path, n_iter, n_steps = [], 0, 0
-    for n_iter in range(1, max_iter + 1):
+    for _ in range(max_iter):
         current = evaluate(problem, sample_weight * factor[ties], alpha)
-        start = start or current
-        path.append(current.loss)
-        if on_step is not None:
-            on_step(n_iter - 1, current.loss)
+        yield current, factor[ties]
         slope = tied.mean(current.derivative)
         scale = tied.mean_over_rows(slope.abs())
         if scale == 0:
-            break
-        proposed = (factor - learning_rate * slope / scale).clamp(0, LARGEST_FACTOR)
+            return
+        factor = (factor - learning_rate * slope / scale).clamp(0, LARGEST_FACTOR)
         if classes is not None:
-            proposed = _keep_classes(proposed, ties, classes, sample_weight)
-        weight = problem.layout.arrange(sample_weight * proposed[ties])
-        if n_groups_with_weight(problem.layout, weight) < 2:  # nothing would be left to leave out
-            break
-        factor = proposed
-        n_steps += 1
-    weight = sample_weight * factor[ties]
-    final = predict_leave_one_out(problem, weight, alpha)
-    if n_steps:
-        path.append(final.loss)
-        if on_step is not None:
-            on_step(n_steps, final.loss)
-    return Descent(start, final, factor[ties], weight / weight.mean(), path, n_iter, n_steps)
+            factor = keep_classes(factor, classes, sample_weight, ties)
+        if leaves_too_little(problem, sample_weight * factor[ties]):
+            return
+    yield predict_leave_one_out(problem, sample_weight * factor[ties], alpha), factor[ties]
+
+
+def leaves_too_little(problem, sample_weight):
+    """Whether fewer than two rows (groups) have weight: nothing would be left to leave out."""
+    return n_groups_with_weight(problem.layout, problem.layout.arrange(sample_weight)) < 2
 
 
 class _Ties:
@@ -133,8 +152,13 @@ class _Ties:
         return float((self.weight * values).sum() / self.weight.sum())
 
 
-def _keep_classes(factor, ties, classes, sample_weight):
-    """Raise factors to ``CLASS_FLOOR`` in a class that lost all but that share of its weight."""
+def keep_classes(factor, classes, sample_weight, ties=None):
+    """Raise factors to ``CLASS_FLOOR`` in a class that lost all but that share of its weight.
+
+    ``factor`` is that of the rows, or of the sources that ``ties`` name.
+    """
+    if ties is None:
+        ties = torch.arange(len(factor), device=factor.device)
     n_classes = int(classes.max()) + 1
     before, after = (
         sample_weight.new_zeros(n_classes).index_add_(0, classes, weight)

@@ -1,0 +1,123 @@
+"""Which kernel a ridge model predicts best with, by the leave-one-out error of a few candidates."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+from skdiva.arrays.containers import to_host
+from skdiva.arrays.convert import to_tensor
+from skdiva.features._nystroem import distances, whitening
+from skdiva.loo.losses import SquaredError
+from skdiva.loo.penalty import choose_penalty
+from skdiva.loo.problem import Problem
+from skdiva.loo.targets import ClassTargets, ValueTargets
+
+# Times the number of columns that vary: the mean squared distance of two rows is twice that, and
+# their mean city-block distance about that.
+_SCALED_GAMMAS = {
+    "linear": (None,),
+    "rbf": (0.1, 0.3, 1.0, 3.0),
+    "laplacian": (0.2, 0.6, 2.0),
+}
+
+
+class Labels(NamedTuple):
+    """What decides the choice, but for the features."""
+
+    targets: object  # ClassTargets or ValueTargets
+    groups: torch.Tensor | None = None  # (n,), codes
+    validation: tuple | None = None  # X or columns of the validation rows, and their targets
+    fit_intercept: bool = True
+
+    def select(self, rows):
+        """Return the labels of ``rows``, an int64 tensor."""
+        groups = None if self.groups is None else self.groups[rows]
+        return self._replace(targets=self.targets.select(rows), groups=groups)
+
+
+def read_labels(X, y, groups, device):
+    """Check y and groups of a featurizer's own `fit`.
+
+    Raises
+    ------
+    ValueError
+        If y is missing, or they are not as long as X.
+    """
+    if y is None:
+        raise ValueError(
+            "KernelFeaturizer requires y to be passed, but the target y is None: it decides the "
+            "kernel. Pass y, or give kernel and gamma."
+        )
+    y = check_array(to_host(y), ensure_2d=False, dtype=None, input_name="y")
+    check_consistent_length(X, y, groups)
+    if type_of_target(y).startswith("continuous"):
+        values = y.reshape(len(y), -1)
+        targets = ValueTargets(to_tensor(values, device, "float64"))
+    else:
+        classes, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+        targets = ClassTargets(to_tensor(codes, device, "int64"), len(classes))
+    if groups is not None:
+        groups = to_tensor(np.unique(to_host(groups), return_inverse=True)[1], device, "int64")
+    return Labels(targets, groups)
+
+
+def candidates(kernel, gamma, n_columns):
+    """List the pairs of kernel and coefficient to choose from."""
+    pairs = []
+    for name, scaled in _SCALED_GAMMAS.items():
+        if kernel in ("auto", name):
+            own = scaled if gamma == "auto" or name == "linear" else (gamma * n_columns,)
+            pairs += [(name, value and value / n_columns) for value in own]
+    return pairs
+
+
+def loo_losses(pairs, columns, sample_weight, labels, landmarks):
+    """Smallest squared error over the penalty, leave-one-out or of the validation rows.
+
+    Parameters
+    ----------
+    pairs : list of (kernel, gamma)
+    columns : tensor of shape (n, p)
+    sample_weight : tensor of shape (n,) or None
+    labels : Labels
+        Of the same rows; standardised columns of the validation rows, if there are any.
+    landmarks : tensor of shape (m, p)
+
+    Returns
+    -------
+    dict
+        Loss by pair.
+    """
+    weight = columns.new_ones(len(columns)) if sample_weight is None else sample_weight
+    visited = {"landmarks": landmarks, "rows": columns}
+    if labels.validation is not None:
+        visited["validation"] = labels.validation[0]
+    losses = {}
+    for kernel in dict.fromkeys(kernel for kernel, _ in pairs):
+        if kernel == "linear":
+            losses[kernel, None] = _smallest_loss(visited, weight, labels)
+            continue
+        # Worked out once for all coefficients.
+        apart = {name: distances(kernel, array, landmarks) for name, array in visited.items()}
+        for gamma in (gamma for name, gamma in pairs if name == kernel):
+            projection = whitening(apart["landmarks"], gamma)
+            features = {name: torch.exp(-gamma * d) @ projection for name, d in apart.items()}
+            losses[kernel, gamma] = _smallest_loss(features, weight, labels)
+    return losses
+
+
+def _smallest_loss(features, sample_weight, labels):
+    validation = labels.validation and (features["validation"], labels.validation[1])
+    problem = Problem(
+        features["rows"],
+        labels.targets,
+        loss=SquaredError(),
+        fit_intercept=labels.fit_intercept,
+        validation_weight=sample_weight,
+        groups=labels.groups,
+        validation=validation,
+    )
+    return choose_penalty(problem, sample_weight).loss
