@@ -86,7 +86,8 @@ class PosedProblem:
         judged = self.data.X_val is not None or self.ties is not None or self.classes is None
         with _progress(estimator) as on_step:
             if estimator.learning_rate == "auto" and not judged:
-                return learn_weights(*start, self.classes, on_step=on_step)
+                how = {"max_iter": estimator.max_iter, "on_step": on_step}
+                return learn_weights(*start, self.classes, **how)
             how = {"ties": self.ties, "classes": self.classes, "max_iter": estimator.max_iter}
             if estimator.learning_rate != "auto":
                 how["learning_rate"] = estimator.learning_rate

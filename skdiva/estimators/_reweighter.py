@@ -39,10 +39,15 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Loss of the leave-one-out predictions. "auto": softmax cross-entropy for classes, squared
         error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
         ``derivative(predictions, targets)``, shape (n, k), for torch tensors of shape (n, k).
-    learning_rate : float, default=0.25
-        Size of a step, in units of the mean absolute derivative.
+    learning_rate : "auto" or float, default="auto"
+        Size of a step, in units of the mean absolute derivative. "auto": none that does harm. For
+        classes, weights are the squared probabilities that the labels are right, by a model of
+        label noise fitted to leave-one-out outputs, and one step of up to 0.5 follows, smaller if
+        less than a fifth of the labels seem wrong; no step if all seem right. For targets, with
+        ``sources`` or with ``X_val``: steps of 0.25, as many as lower the error (absolute, or of
+        classes) of held-out rows by more than its standard error.
     max_iter : int, default=3
-        Number of steps; many steps overfit the leave-one-out loss.
+        Largest number of steps; many steps overfit the leave-one-out loss.
     apply : {"sample_weight", "drop"}, default="sample_weight"
         How ``estimator`` is trained: with the weights, or on the rows of positive weight, for
         estimators that take no weights. Dropping hands on the user's own weights, if the

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skdiva.loo.noise_model import NoiseModel, fit_noise_model
 from skdiva.loo.problem import Evaluation, evaluate, predict_leave_one_out
-from skdiva.loo.weight_descent import Descent, descend, keep_classes, leaves_too_little
+from skdiva.loo.weight_descent import Descent, descend, keep_classes, leaves_too_little, no_step
 
 # Chosen, as the noise model, on data that no table in benchmarks/results reports on.
 _LARGEST_STEP = 0.5  # of `learn_weights`, in units of the mean absolute derivative
@@ -65,7 +65,7 @@ def curate(problem, sample_weight, alpha, labels):
     return Curation(start, final, factor, noise)
 
 
-def learn_weights(problem, sample_weight, alpha, labels, *, on_step=None):
+def learn_weights(problem, sample_weight, alpha, labels, *, max_iter=2, on_step=None):
     """Weights to train with: trust in the labels, then a step along the derivative.
 
     Trust is squared: what is as likely right as wrong should count for less than a half. The step
@@ -80,6 +80,8 @@ def learn_weights(problem, sample_weight, alpha, labels, *, on_step=None):
     alpha : float
     labels : int64 tensor of shape (n,)
         Codes of the classes, in input order.
+    max_iter : int, default=2
+        1 leaves out the step along the derivative.
     on_step : callable, optional
         Called as ``on_step(step, loss)`` after every evaluation.
 
@@ -92,17 +94,16 @@ def learn_weights(problem, sample_weight, alpha, labels, *, on_step=None):
     report = on_step or (lambda _step, _loss: None)
     report(0, start.loss)
     rate, trust = _trust(problem, sample_weight, noise, final.loo_predictions, labels)
+    n_iter = min(max_iter, 2)
     if rate * len(labels) < 0.5:
-        ones = torch.ones_like(sample_weight)
-        mean_one = sample_weight / sample_weight.mean()
-        return Descent(start, start, ones, mean_one, [start.loss], n_iter=2, n_steps=0)
+        return no_step(start, sample_weight, n_iter)
     trusted = sample_weight * trust.square()
     last = descend(
         problem,
         trusted / trusted.mean(),
         alpha,
         learning_rate=_LARGEST_STEP * min(1.0, rate / _FULL_NOISE),
-        max_iter=1,
+        max_iter=n_iter - 1,
         classes=labels,
         on_step=lambda step, loss: report(step + 1, loss),
     )
@@ -112,7 +113,7 @@ def learn_weights(problem, sample_weight, alpha, labels, *, on_step=None):
         trust.square() * last.factor,
         last.sample_weight,
         [start.loss, *last.loss_path],
-        n_iter=2,
+        n_iter,
         n_steps=1 + last.n_steps,
     )
 

@@ -12,7 +12,7 @@ import torch
 
 from skdiva.loo.problem import evaluate
 from skdiva.loo.targets import ClassTargets
-from skdiva.loo.weight_descent import Descent, descend, steps
+from skdiva.loo.weight_descent import descend, no_step, steps
 
 _LEARNING_RATE = 0.25  # small: the number of steps is what is chosen
 
@@ -45,9 +45,7 @@ def descend_if_it_helps(
     start = evaluate(problem, sample_weight, alpha)
     if on_step is not None:
         on_step(0, start.loss)
-    ones = torch.ones_like(sample_weight)
-    mean_one = sample_weight / sample_weight.mean()
-    return Descent(start, start, ones, mean_one, [start.loss], n_iter=max_iter, n_steps=0)
+    return no_step(start, sample_weight, max_iter)
 
 
 def _choose_n_steps(problem, sample_weight, alpha, max_iter, how):

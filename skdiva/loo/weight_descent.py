@@ -105,6 +105,12 @@ def descend(
     )
 
 
+def no_step(start, sample_weight, n_iter):
+    """Return the `Descent` that stays at the start weights."""
+    ones, mean_one = torch.ones_like(sample_weight), sample_weight / sample_weight.mean()
+    return Descent(start, start, ones, mean_one, [start.loss], n_iter, n_steps=0)
+
+
 def steps(problem, sample_weight, alpha, *, learning_rate, max_iter, ties=None, classes=None):
     """Yield what `descend` passes through: evaluations with the factors (n,) they belong to.
 
