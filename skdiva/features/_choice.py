@@ -68,9 +68,12 @@ def candidates(kernel, gamma, n_columns):
     """List the pairs of kernel and coefficient to choose from."""
     pairs = []
     for name, scaled in _SCALED_GAMMAS.items():
-        if kernel in ("auto", name):
-            own = scaled if gamma == "auto" or name == "linear" else (gamma * n_columns,)
-            pairs += [(name, value and value / n_columns) for value in own]
+        if kernel not in ("auto", name):
+            continue
+        if gamma == "auto" or name == "linear":
+            pairs += [(name, value and value / n_columns) for value in scaled]
+        else:
+            pairs.append((name, gamma))
     return pairs
 
 

@@ -107,11 +107,13 @@ def learn_weights(problem, sample_weight, alpha, labels, *, max_iter=2, on_step=
         classes=labels,
         on_step=lambda step, loss: report(step + 1, loss),
     )
+    factor = trust.square() * last.factor
+    weight = sample_weight * factor
     return Descent(
         start,
         last.final,
-        trust.square() * last.factor,
-        last.sample_weight,
+        factor,
+        weight / weight.mean(),
         [start.loss, *last.loss_path],
         n_iter,
         n_steps=1 + last.n_steps,

@@ -50,8 +50,10 @@ def descend_if_it_helps(
 
 def _choose_n_steps(problem, sample_weight, alpha, max_iter, how):
     weight, units = _judges(problem)
-    generator = torch.Generator().manual_seed(0)
     n_units = int(units.max()) + 1
+    if n_units < 2:  # one validation row: nobody is left to judge what it makes
+        return 0
+    generator = torch.Generator().manual_seed(0)
     first_half = (torch.randperm(n_units, generator=generator) < n_units // 2).to(units.device)
     gains = weight.new_zeros(max_iter, n_units)
     for half in (first_half, ~first_half):

@@ -143,8 +143,10 @@ class _Labelled(NamedTuple):
 
 def _sample(outputs, labels, sample_weight):
     """Rows to fit: all of them, or as many as suffice, drawn the same way every time."""
+    held = sample_weight > 0  # what has no weight must not count as a row either
+    outputs, labels, weight = outputs[held], labels[held], sample_weight[held].double()
     n_rows, n_classes = outputs.shape
-    weight = sample_weight.double() / sample_weight.double().mean()
+    weight = weight / weight.mean()
     shares = labels.bincount(weight, minlength=n_classes) / n_rows
     n_fit = min(_FIT_ROWS, _FIT_ELEMENTS // n_classes)
     if n_rows > n_fit:

@@ -6,7 +6,7 @@ import torch
 from skdiva.loo import choose_penalty
 from skdiva.loo.brute_force import refit
 from tests.cases import Case
-from tests.oracles import loo_loss
+from tests.oracles import loo_loss, loo_predictions
 
 CASES = {
     "tall": Case(40, 5, 2),
@@ -40,7 +40,7 @@ def best_exponent(loss, data, first, last):
 
 
 def chosen_exponent(data, **changes):
-    alpha = choose_penalty(data.problem(**changes), data.sample_weight)
+    alpha = choose_penalty(data.problem(**changes), data.sample_weight).alpha
     return torch.tensor(alpha / mean_eigenvalue(data)).log10().item()
 
 
@@ -51,6 +51,19 @@ def test_smallest_leave_one_out_loss(name, device):
     expected = best_exponent(lambda alpha: loo_loss(here, alpha=alpha), here, *WHOLE_GRID)
     assert DEFAULT_GRID[0] < expected < DEFAULT_GRID[1], "choose another case: this is an edge"
     assert chosen_exponent(data) == pytest.approx(expected, abs=1e-6)
+
+
+def squared_error(data, alpha):
+    """Mean leave-one-out squared error by refits, whatever the loss of the case."""
+    errors = (loo_predictions(data._replace(alpha=alpha)) - data.values).square().sum(dim=1)
+    return float(data.validation_weight @ errors / data.validation_weight.sum())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_loss_is_that_of_refits_at_the_penalty(name, device):
+    data = CASES[name].data(device=device)
+    penalty = choose_penalty(data.problem(), data.sample_weight)
+    assert penalty.loss == pytest.approx(squared_error(CASES[name].data(), penalty.alpha), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["tall", "wide", "ragged groups", "long groups"])
@@ -138,7 +151,9 @@ def test_of_equal_losses_the_larger_penalty_wins():
 def test_constant_features_leave_nothing_to_choose(n_rows):
     data = Case(n_rows, 3, 1).data()
     data = data._replace(features=torch.full_like(data.features, 3.7))
-    assert choose_penalty(data.problem(), data.sample_weight) > 1e-12
+    penalty = choose_penalty(data.problem(), data.sample_weight)
+    assert penalty.alpha > 1e-12
+    assert penalty.loss == pytest.approx(squared_error(data, penalty.alpha), rel=1e-6)
 
 
 def test_a_row_that_decides_its_prediction_at_every_penalty():
@@ -152,6 +167,10 @@ def test_a_row_that_decides_its_prediction_at_every_penalty():
 def test_scale_of_features_and_weights_does_not_matter():
     data = Case(40, 5, 2).data()
     base = choose_penalty(data.problem(), data.sample_weight)
-    larger = data._replace(features=data.features * 1e3)
-    assert choose_penalty(larger.problem(), data.sample_weight) == pytest.approx(1e6 * base)
-    assert choose_penalty(data.problem(), data.sample_weight * 100) == pytest.approx(100 * base)
+    larger = choose_penalty(
+        data._replace(features=data.features * 1e3).problem(), data.sample_weight
+    )
+    heavier = choose_penalty(data.problem(), data.sample_weight * 100)
+    assert larger.alpha == pytest.approx(1e6 * base.alpha)
+    assert heavier.alpha == pytest.approx(100 * base.alpha)
+    assert larger.loss == pytest.approx(base.loss) == pytest.approx(heavier.loss)

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from skdiva.loo import ClassTargets, ValueTargets
-from skdiva.loo.row_blocks import make_layout
 from skdiva.loo.targets import ridge_targets
 
 LABELS = torch.tensor([2, 0, 1, 2, 1])
@@ -45,10 +44,11 @@ def test_initial_outputs_are_subtracted(targets):
 
 
 @pytest.mark.parametrize("initial", [None, INITIAL], ids=["plain", "initial outputs"])
-def test_visiting_order(initial):
-    layout = make_layout(5, 2, torch.tensor([1, 0, 1, 0, 2]))
+@pytest.mark.parametrize("rows", [[4, 0], [3, 1, 4, 0, 2], [1, 1], []])
+def test_select(rows, initial):
+    rows = torch.tensor(rows, dtype=torch.int64)
     for targets in both(initial):
-        arranged = ridge_targets(targets.arrange(layout), slice(None), torch.float64)
-        plain = ridge_targets(targets, slice(None), torch.float64)
-        assert (arranged == plain[layout.order]).all()
-        assert (layout.restore(arranged) == plain).all()
+        selected = targets.select(rows)
+        assert (selected.n_rows, selected.n_outputs) == (len(rows), 3)
+        actual = ridge_targets(selected, slice(None), torch.float64)
+        assert (actual == ridge_targets(targets, slice(None), torch.float64)[rows]).all()
