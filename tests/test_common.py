@@ -15,38 +15,50 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdiva import DivaOutlierDetector, DivaReweighter
+from skdiva.features import KernelFeaturizer
 
 CONFIGURATIONS = [
     DivaReweighter(),
-    DivaReweighter(LogisticRegression()),
+    DivaReweighter(LogisticRegression(max_iter=1000)),
+    DivaReweighter(LogisticRegression(max_iter=1000), learning_rate=0.5),
     DivaReweighter(Ridge()),
     DivaReweighter(RidgeClassifier()),
     DivaReweighter(KNeighborsClassifier(), apply="drop"),
     DivaReweighter(LogisticRegression(max_iter=1000), apply="drop"),
     DivaReweighter(make_pipeline(StandardScaler(), LogisticRegression())),
-    DivaReweighter(LogisticRegression(), featurizer=None),
-    DivaReweighter(LogisticRegression(), featurizer=StandardScaler()),
-    DivaReweighter(LogisticRegression(), dtype="float32", loss="squared_error"),
+    DivaReweighter(LogisticRegression(max_iter=1000), featurizer=None),
+    DivaReweighter(LogisticRegression(max_iter=1000), featurizer=StandardScaler()),
+    DivaReweighter(
+        LogisticRegression(max_iter=1000), dtype="float32", loss="squared_error", learning_rate=0.5
+    ),
     DivaOutlierDetector(),
     DivaOutlierDetector(criterion="derivative"),
     DivaOutlierDetector(contamination=0.1),
     DivaOutlierDetector(featurizer=None, fit_intercept=False, alpha=1.0),
     DivaOutlierDetector(featurizer=StandardScaler()),
+    KernelFeaturizer(),
+    KernelFeaturizer("linear"),
+    KernelFeaturizer("laplacian", gamma=0.1),
+    KernelFeaturizer("rbf", n_components=5),
 ]
 
 # What scikit-learn 1.9 yields; a check that silently goes missing is a failure.
-FEWEST_CHECKS = {"DivaReweighter": 50, "DivaOutlierDetector": 45}
+FEWEST_CHECKS = {"DivaReweighter": 50, "DivaOutlierDetector": 45, "KernelFeaturizer": 54}
 
 NO_LABELS = "Labels are what is scored, so fit_predict needs y, and this check passes X alone."
 TWINS = (
     "Leaving out a row of weight 2 leaves out all of it, leaving out one of two copies does not: "
     "weights and repetitions differ by definition."
 )
+LANDMARKS = "Which rows are landmarks, and in which order, depends on their number, not their weights."
 
 
 def expected_failures(estimator):
     if isinstance(estimator, DivaOutlierDetector):
         return {"check_outliers_fit_predict": NO_LABELS}
+    if isinstance(estimator, KernelFeaturizer):
+        linear = estimator.kernel == "linear"
+        return {} if linear else {"check_sample_weight_equivalence_on_dense_data": LANDMARKS}
     if estimator.estimator is not None:
         return {"check_sample_weight_equivalence_on_dense_data": TWINS}
     return {}

@@ -14,16 +14,26 @@ from packaging.version import Version
 
 import skdiva
 import skdiva.datasets
+import skdiva.features
 import skdiva.loo
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 PUBLIC_NAMES = sorted(
-    {*skdiva.__all__, *skdiva.datasets.__all__, *skdiva.loo.__all__} - {"__version__"}
+    {
+        *skdiva.__all__,
+        *skdiva.datasets.__all__,
+        *skdiva.features.__all__,
+        *skdiva.loo.__all__,
+    }
+    - {"__version__"}
 )
 PUBLIC_CLASSES = [
-    public for name in skdiva.__all__ if inspect.isclass(public := getattr(skdiva, name))
+    public
+    for package in (skdiva, skdiva.features)
+    for name in package.__all__
+    if inspect.isclass(public := getattr(package, name))
 ]
 
 

@@ -25,7 +25,7 @@ def numbers(n=60, targets=1, wrong=3, seed=0):
 
 
 def standardized(X):
-    """What featurizer="auto" makes of X."""
+    """What featurizer=StandardScaler() makes of X."""
     return (X - X.mean(axis=0)) / X.std(axis=0)
 
 
