@@ -6,7 +6,7 @@ Some of the labels that a model is trained on are wrong, and nobody knows which.
 training labels of scikit-learn's digits are replaced by another digit, so that for once the answer
 is known. :class:`~skdiva.DivaOutlierDetector` sees the images and the noisy labels only. It needs
 no validation set and no retraining: it has, in closed form, what a ridge regression trained without
-an image would predict for that image.
+an image would predict for that image, and from these predictions how likely its label is wrong.
 """
 
 # %%
@@ -47,7 +47,8 @@ print("Most suspicious:")
 for row in ranked[:5]:
     suggested = detector.suggested_label_[row]
     score = detector.outlier_scores_[row]
-    print(f"  row {row:4}: labelled {y_noisy[row]}, looks like {suggested} (score {score:.2f})")
+    print(f"  row {row:4}: labelled {y_noisy[row]}, looks like {suggested} (wrong: {score:.1%})")
+print(f"Labels that it takes to be wrong: {detector.noise_rate_:.1%}")
 
 # %%
 # Since the wrong labels are known, the verdict can be judged: at the detector's own threshold by
@@ -119,8 +120,7 @@ print(f"  known to be clean {error_on_test_rows(classifier, ~is_flipped):6.1%}")
 # What was found
 # --------------
 # Left, the most suspicious images and the last ones above the threshold, each with its label and
-# the suggested one. Right, the scores of all rows: how much better the best other digit fits an
-# image than the digit on its label, in units of the one-hot targets.
+# the suggested one. Right, the scores of all rows: the probability that their label is wrong.
 
 import matplotlib.pyplot as plt
 from matplotlib.patches import Patch
@@ -159,7 +159,7 @@ def draw_scores(ax, scores, threshold):
     ax.margins(y=0.12)
     ax.text(threshold, ax.get_ylim()[1], "  flagged →", va="top", fontsize=13)
     ax.set_title(f"Scores of all {len(scores)} rows", loc="left", fontsize=14)
-    ax.set_xlabel("score: best other digit - given digit", fontsize=13)
+    ax.set_xlabel("score: probability that the label is wrong", fontsize=13)
     ax.set_ylabel("rows per bin", fontsize=13)
     ax.tick_params(labelsize=12)
     ax.spines[["top", "right"]].set_visible(False)
