@@ -9,9 +9,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_outlier_detector
 from sklearn.linear_model import Ridge
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.preprocessing import StandardScaler
 
-from skdiva import DivaOutlierDetector, DivaReweighter
+from skdiva import DivaOutlierDetector
 from tests.estimators.data import classes, numbers, same_fit, standardized
+
+
+def linear_detector(**parameters):
+    """Detector on standardised columns with a penalty that refits can use too."""
+    return DivaOutlierDetector(alpha=1.0, featurizer=StandardScaler(), **parameters)
 
 
 @pytest.mark.parametrize(("criterion", "n_flagged"), [("auto", 20), ("derivative", None)])
@@ -24,8 +30,9 @@ def test_wrong_labels_score_highest(criterion, n_flagged):
     assert_array_equal(verdict == -1, detector.outlier_scores_ > detector.offset_)
     if n_flagged is None:
         assert detector.offset_ == 0
+        assert not hasattr(detector, "noise_rate_")
     else:
-        assert detector.offset_ >= 0
+        assert 0.1 <= detector.offset_ < 1
         assert abs((verdict == -1).sum() - n_flagged) <= 2
     assert (verdict[:20] == -1).sum() >= 19
     assert detector.outlier_scores_[:20].min() > np.median(detector.outlier_scores_)
@@ -33,30 +40,7 @@ def test_wrong_labels_score_highest(criterion, n_flagged):
     assert is_outlier_detector(detector)
 
 
-def test_margin_is_taken_at_the_curated_weights():
-    X, y, _ = classes(60)
-    detector = DivaOutlierDetector(alpha=1.0).fit(X, y)
-    curated = DivaReweighter(alpha=1.0, learning_rate=detector.learning_rate).fit(X, y)
-    assert_allclose(detector.sample_weight_, curated.sample_weight_)
-    assert_allclose(detector.derivative_, curated.derivative_)
-    assert_allclose(detector.loo_loss_path_, curated.loo_loss_path_)
-    outputs = detector.loo_predictions_
-    assert not np.allclose(outputs, curated.loo_predictions_)
-    others = np.where(np.eye(3)[y] == 1, -np.inf, outputs).max(axis=1)
-    assert_allclose(detector.outlier_scores_, others - outputs[np.arange(60), y])
-
-
-def test_margin_is_that_of_refits():
-    X, y, _ = classes(40)
-    detector = DivaOutlierDetector(alpha=1.0, learning_rate=1e-12).fit(X, y)
-    Z, targets = standardized(X), np.eye(3)[y]
-    for i in (0, 5, 20):
-        rest = np.arange(40) != i
-        output = Ridge(alpha=1.0).fit(Z[rest], targets[rest]).predict(Z[i : i + 1])[0]
-        assert_allclose(detector.loo_predictions_[i], output)
-
-
-@pytest.mark.parametrize("criterion", ["margin", "derivative"])
+@pytest.mark.parametrize("criterion", ["probability", "derivative"])
 def test_new_rows_get_the_scores_of_training_rows_without_weight(criterion):
     """Rows of weight zero neither train nor judge: they are new rows that happen to be there."""
     X, y, _ = classes(90, wrong=10)
@@ -77,7 +61,7 @@ def test_new_numbers_are_scored_in_the_same_deviations():
 @pytest.mark.parametrize("targets", [1, 2])
 def test_residuals_are_studentised(targets):
     X, y = numbers(targets=targets)
-    detector = DivaOutlierDetector(alpha=1e-6).fit(X, y)
+    detector = DivaOutlierDetector(alpha=1e-6, featurizer=StandardScaler()).fit(X, y)
     Z = np.column_stack([np.ones(60), standardized(X)])
     hat = Z @ np.linalg.pinv(Z)
     residuals = (y - hat @ y).reshape(60, -1) / np.sqrt(1 - np.diag(hat))[:, None]
@@ -89,7 +73,7 @@ def test_residuals_are_studentised(targets):
     assert (verdict[:3] == -1).all()
     assert (verdict == -1).sum() < 8
     assert detector.suggested_label_.shape == y.shape
-    assert detector.n_steps_ == 0
+    assert_array_equal(detector.sample_weight_, 1)
 
 
 def test_residuals_that_are_mostly_zero_have_a_scale():
@@ -119,7 +103,7 @@ def test_ties_at_the_threshold_stay_inliers():
 
 def test_score_is_that_of_a_ridge_trained_on_the_inliers():
     X, y, truth = classes(200, wrong=20)
-    detector = DivaOutlierDetector(criterion="derivative", alpha=1.0).fit(X, y)
+    detector = linear_detector(criterion="derivative").fit(X, y)
     inlier = detector.outlier_scores_ <= 0
     Z = standardized(X)
     ridge = Ridge(alpha=1.0).fit(Z[inlier], np.eye(3)[y[inlier]])
@@ -134,7 +118,7 @@ def test_score_is_that_of_a_ridge_trained_on_the_inliers():
 
 def test_score_of_numbers():
     X, y = numbers(targets=2)
-    detector = DivaOutlierDetector().fit(X, y)
+    detector = linear_detector().fit(X, y)
     predicted = standardized(X) @ detector.coef_ + detector.intercept_
     assert_allclose(detector.score(X, y), r2_score(y, predicted))
 
@@ -188,7 +172,7 @@ def test_label_issues_without_pandas(monkeypatch):
 def test_groups_are_left_out_together():
     X, y, _ = classes(60)
     groups = np.arange(60) // 4
-    detector = DivaOutlierDetector(alpha=1.0, learning_rate=1e-12).fit(X, y, groups=groups)
+    detector = linear_detector(criterion="derivative").fit(X, y, groups=groups)
     Z, targets = standardized(X), np.eye(3)[y]
     for group in (0, 7):
         rest = groups != group
@@ -196,19 +180,26 @@ def test_groups_are_left_out_together():
         assert_allclose(detector.loo_predictions_[~rest], outputs)
 
 
-def test_sources_share_one_curated_weight():
-    X, y, _ = classes()
-    detector = DivaOutlierDetector().fit(X, y, sources=np.arange(80) % 4)
-    assert detector.source_weight_.shape == (4,)
-    assert len(np.unique(detector.sample_weight_)) <= 4
+def test_a_source_weighs_what_its_rows_weigh():
+    X, y, _ = classes(200, wrong=20)
+    weight, sources = np.linspace(1, 2, 200), np.arange(200) // 25
+    detector = DivaOutlierDetector().fit(X, y, weight, sources=sources)
+    start = weight / weight.mean()
+    held = [detector.sample_weight_[sources == s].sum() for s in range(8)]
+    assert_allclose(detector.source_weight_, held / np.bincount(sources, start))
+    assert_allclose(detector.source_probability_, np.array(held) / 200)
+    assert detector.source_weight_.argmin() == 0  # 20 of its 25 labels are wrong
 
 
-def test_validation_set_curates():
+def test_validation_loss_replaces_the_leave_one_out_loss():
     X, y, truth = classes(200, wrong=20)
-    plain = DivaOutlierDetector().fit(X, y)
-    judged = DivaOutlierDetector().fit(X, y, X_val=(X[100:],), y_val=(truth[100:],))
-    assert judged.loo_loss_ != plain.loo_loss_
-    assert (judged.outlier_scores_[:20] > 0).all()
+    detector = linear_detector(loss="squared_error")
+    detector.fit(X, y, X_val=(X[100:],), y_val=(truth[100:],))
+    Z, targets = standardized(X), np.eye(3)
+    fitted = Ridge(alpha=1.0).fit(Z, targets[y])
+    errors = np.square(fitted.predict(Z[100:]) - targets[truth[100:]]).sum(axis=1)
+    assert_allclose(detector.loo_loss_, errors.mean())
+    assert (detector.outlier_scores_[:20] > detector.offset_).all()
 
 
 def test_new_rows_are_scored_by_the_validation_loss():
@@ -222,7 +213,7 @@ def test_new_rows_are_scored_by_the_validation_loss():
 
 def test_a_pickle_holds_numpy_only():
     X, y, _ = classes()
-    for criterion in ("margin", "derivative"):
+    for criterion in ("probability", "derivative"):
         detector = DivaOutlierDetector(criterion=criterion).fit(X, y)
         pickled = pickle.dumps(detector)
         assert b"torch" not in pickled
@@ -233,9 +224,9 @@ def test_a_pickle_holds_numpy_only():
 
 def test_criterion_must_fit_the_labels():
     X, y, _ = classes()
-    wanted = "criterion='margin' expects y with classes, got y with numbers"
+    wanted = "criterion='probability' expects y with classes, got y with numbers"
     with pytest.raises(ValueError, match=wanted):
-        DivaOutlierDetector(criterion="margin").fit(X, y + 0.5)
+        DivaOutlierDetector(criterion="probability").fit(X, y + 0.5)
     with pytest.raises(ValueError, match="Expected numbers in y for regression"):
         DivaOutlierDetector(criterion="residual").fit(X, np.array(["a", "b", "c"])[y])
 
