@@ -150,11 +150,13 @@ def draw_digits(figure, rows, title):
 
 
 def draw_scores(ax, scores, threshold):
-    bins = np.linspace(scores.min(), scores.max(), 45)
-    kinds = [(~is_flipped, LIGHT, "right labels"), (is_flipped, DARK, "wrong labels")]
-    for rows, color, name in kinds:
+    bins = np.linspace(0, 1, 45)
+    for rows, color, name, side in [
+        (~is_flipped, LIGHT, "right labels", "left"),
+        (is_flipped, DARK, "wrong labels", "right"),
+    ]:
         counts, *_ = ax.hist(scores[rows], bins, color=color, alpha=0.85)
-        ax.text(np.median(scores[rows]), counts.max() + 1.5, name, ha="center", fontsize=13)
+        ax.text(float(side == "right"), counts.max() + 2, name, ha=side, fontsize=13)
     ax.axvline(threshold, color="black", linestyle="--", linewidth=1.2)
     ax.margins(y=0.12)
     ax.text(threshold, ax.get_ylim()[1], "  flagged →", va="top", fontsize=13)

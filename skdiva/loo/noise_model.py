@@ -13,8 +13,8 @@ it back, and kept only where the likelihood gains enough. A label is wrong with 
 
 Outputs cannot say whether rows that are hard to tell apart carry wrong labels, as people give them,
 or belong to classes that overlap. The model takes the second view, so it is hedged: with
-probability ``AMBIGUITY`` the first is right, and a label is as wrong as a softmax fitted without
-any noise says.
+probability ``AMBIGUITY`` the first is right, and the class of a row is the one that two people
+agree on, each of whom answers as a softmax says that is fitted without any noise.
 """
 
 import math
@@ -50,7 +50,7 @@ class NoiseModel(NamedTuple):
     transition : tensor of shape (k, k)
         T[j, y], the probability of label y for a row of class j.
     ambiguity_sharpness : float
-        Factor that makes the labels likeliest if none is wrong.
+        Twice the factor that makes the labels likeliest if none is wrong: squared probabilities.
     """
 
     sharpness: float
@@ -118,12 +118,12 @@ def fit_noise_model(outputs, labels, sample_weight=None):
     if sample_weight is None:
         sample_weight = outputs.new_ones(len(labels))
     labelled = _sample(outputs, labels, sample_weight)
-    sharpness, ambiguity_sharpness, offset, rate, likelihood = _fit_rate(labelled)
+    sharpness, clean_sharpness, offset, rate, likelihood = _fit_rate(labelled)
     transition = _even(rate, outputs.shape[1], outputs.device)
     free = _fit_transition(labelled, sharpness, offset, rate)
     if free and free[0] > likelihood + _CLASS_GAIN * outputs.shape[1]:
         _, sharpness, transition = free
-    return NoiseModel(sharpness, offset, transition, ambiguity_sharpness)
+    return NoiseModel(sharpness, offset, transition, 2 * clean_sharpness)
 
 
 class _Labelled(NamedTuple):
