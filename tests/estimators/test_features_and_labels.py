@@ -4,29 +4,59 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 
 from skdiva import DivaReweighter
-from tests.estimators.data import classes, refitted, same_fit, standardized
+from skdiva.features import KernelFeaturizer, _kernel
+from tests.estimators.data import classes, numbers, refitted, same_fit, standardized
 
 
-def test_auto_features_are_the_standardised_columns():
-    X, y, _ = classes()
+@pytest.mark.parametrize("inner", [None, Ridge()])
+@pytest.mark.parametrize("judged", [False, True])
+def test_auto_features_are_those_of_a_kernel_featurizer(judged, inner):
+    """With the groups, weights and validation rows of the problem."""
+    X, y, truth = classes()
     X = X * 1000 + 5
     X[:, 2] = 7.0  # constant: no information, and no division by zero
-    model = DivaReweighter(alpha=1.0).fit(X, y)
-    varying = np.delete(X, 2, axis=1)
-    same_fit(model, DivaReweighter(alpha=1.0, featurizer=None).fit(standardized(varying), y))
-    assert isinstance(model.featurizer_, StandardScaler)
-    assert_allclose(model.featurizer_.mean_, X.mean(axis=0))
+    weight, groups = np.linspace(0, 1, 80), np.arange(80) // 2
+    validation = {"X_val": X[:30], "y_val": truth[:30]} if judged else {}
+    model = DivaReweighter(inner, alpha=1.0).fit(X, y, weight, groups=groups, **validation)
+    featurizer = model.featurizer_
+    assert isinstance(featurizer, KernelFeaturizer)
+    if not judged and inner is None:
+        alone = KernelFeaturizer().fit(X, y, weight / weight.mean(), groups=groups)
+        assert alone.loo_losses_ == featurizer.loo_losses_
+    if judged:
+        validation["X_val"] = featurizer.transform(X[:30])
+    given = DivaReweighter(inner, alpha=1.0, featurizer=None)
+    given.fit(featurizer.transform(X), y, weight, groups=groups, **validation)
+    same_fit(model, given)
+
+
+def test_linear_features_are_the_standardised_columns():
+    X, y = numbers()
+    model = DivaReweighter(alpha=1.0).fit(X * 1000 + 5, y)
+    assert model.featurizer_.kernel_ == "linear"
+    same_fit(model, DivaReweighter(alpha=1.0, featurizer=None).fit(standardized(X), y))
 
 
 def test_auto_features_use_the_users_weights():
     X, y, _ = classes()
     weight = np.where(np.arange(80) < 40, 0.0, 1.0)
-    model = DivaReweighter().fit(X, y, weight)
-    assert_allclose(model.featurizer_.mean_, X[40:].mean(axis=0))
-    assert_allclose(model.featurizer_.var_, X[40:].var(axis=0))
+    model, half = DivaReweighter().fit(X, y, weight), DivaReweighter().fit(X[40:], y[40:])
+    for name, loss in half.featurizer_.loo_losses_.items():
+        assert_allclose(model.featurizer_.loo_losses_[name], loss, rtol=1e-4)
+    assert_allclose(model.featurizer_.landmarks_, half.featurizer_.landmarks_)
+    assert_allclose(model.sample_weight_[40:] / 2, half.sample_weight_)
+
+
+def test_random_state_decides_the_landmarks(monkeypatch):
+    monkeypatch.setattr(_kernel, "_MOST_LANDMARKS", 50)
+    X, y, _ = classes()
+    fits = [DivaReweighter(random_state=seed).fit(X, y).featurizer_ for seed in (None, 0, 1)]
+    assert all(len(featurizer.landmarks_) == 50 for featurizer in fits)
+    assert_array_equal(fits[0].landmarks_, fits[1].landmarks_)
+    assert not np.array_equal(fits[1].landmarks_, fits[2].landmarks_)
 
 
 def test_the_inner_tag_decides_between_classes_and_numbers():

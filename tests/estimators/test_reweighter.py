@@ -4,12 +4,16 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.preprocessing import StandardScaler
 
 from skdiva import DivaReweighter
+from skdiva.loo import ClassTargets, LogLoss, Problem, learn_weights
 from tests.estimators.data import classes, numbers, refitted, same_fit, standardized
 
 
@@ -28,9 +32,9 @@ def test_derivative_is_that_of_refits(weighted, grouped, device):
     assert_allclose(model.loo_loss_, np.average(errors, weights=weight), rtol=1e-9)
 
 
-def test_wrong_labels_lose_their_weight():
+def test_wrong_labels_lose_their_weight_in_plain_steps():
     X, y, _ = classes(200, wrong=20)
-    model = DivaReweighter().fit(X, y)
+    model = DivaReweighter(learning_rate=0.5, featurizer=StandardScaler()).fit(X, y)
     assert np.median(model.sample_weight_[:20]) == 0
     assert np.median(model.sample_weight_[20:]) > 1
     assert_allclose(model.sample_weight_.mean(), 1)
@@ -40,12 +44,74 @@ def test_wrong_labels_lose_their_weight():
     assert model.loo_loss_path_[0] == model.loo_loss_ > model.loo_loss_path_[-1]
 
 
+def test_wrong_labels_lose_their_weight_by_default():
+    X, y, _ = classes(200, wrong=20)
+    model = DivaReweighter().fit(X, y)
+    assert model.sample_weight_[:20].max() < 0.05
+    assert np.median(model.sample_weight_[20:]) > 1
+    assert_allclose(model.sample_weight_.mean(), 1)
+    assert model.n_iter_ == model.n_steps_ == 2  # trust, and one along the derivative
+    assert model.loo_loss_path_.shape == (3,)
+    assert model.loo_loss_path_[0] == model.loo_loss_ > model.loo_loss_path_[-1]
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 9])
+def test_steps_by_default_are_those_of_the_core(max_iter):
+    X, y, _ = classes(200, wrong=20)
+    model = DivaReweighter(featurizer=None, alpha=2.0, max_iter=max_iter).fit(X, y)
+    codes = torch.from_numpy(y)
+    problem = Problem(torch.from_numpy(X), ClassTargets(codes, 3), loss=LogLoss())
+    ones = torch.ones(200, dtype=torch.float64)
+    learned = learn_weights(problem, ones, 2.0, codes, max_iter=max_iter)
+    assert_allclose(model.sample_weight_, learned.sample_weight)
+    assert_allclose(model.loo_loss_path_, learned.loss_path)
+    assert model.n_iter_ == min(max_iter, 2)
+
+
+def test_clean_labels_keep_their_weight():
+    X, y = load_wine(return_X_y=True)
+    weight = np.linspace(1, 2, len(y))
+    model = DivaReweighter().fit(X, y, weight)
+    assert_allclose(model.sample_weight_, weight / weight.mean())
+    assert model.n_steps_ == 0
+    assert model.loo_loss_path_.shape == (1,)
+
+
+@pytest.mark.parametrize("judged", ["numbers", "sources", "X_val"])
+def test_steps_are_taken_as_judges_kept_apart_say(judged):
+    """What is descended on is the core's `descend` with the number of steps that was chosen."""
+    X, y, truth = classes(200, wrong=40)
+    fit = {}
+    if judged == "numbers":
+        X, y = numbers(200)
+        y[:10] += 500
+    elif judged == "sources":
+        fit = {"sources": np.where(np.arange(200) < 40, 0, 1 + np.arange(200) % 4)}
+    else:
+        fit = {"X_val": X[100:], "y_val": truth[100:]}
+    how = {"alpha": 1.0, "featurizer": StandardScaler()}
+    model = DivaReweighter(**how).fit(X, y, **fit)
+    assert 1 <= model.n_steps_ <= model.n_iter_ == 3
+    plain = DivaReweighter(learning_rate=0.25, max_iter=model.n_steps_, **how).fit(X, y, **fit)
+    same_fit(model, plain)
+    assert model.sample_weight_[:10].mean() < 0.9
+
+
+def test_one_validation_row_judges_no_step():
+    X, y = numbers()
+    model = DivaReweighter().fit(X, y, X_val=X[:1], y_val=y[:1])
+    assert_array_equal(model.sample_weight_, 1)
+    assert (model.n_iter_, model.n_steps_) == (3, 0)
+
+
 def test_nothing_to_gain_takes_no_step():
     X, y = np.zeros((8, 2)), np.tile([0, 1], 4)
-    model = DivaReweighter(loss="squared_error").fit(X, y, groups=np.arange(8) // 2)
-    if model.n_steps_ == 0:
-        assert_array_equal(model.sample_weight_, 1)
-    assert model.n_iter_ >= 1
+    groups = np.arange(8) // 2
+    model = DivaReweighter(loss="squared_error", learning_rate=0.5).fit(X, y, groups=groups)
+    assert_array_equal(model.sample_weight_, 1)
+    assert (model.n_iter_, model.n_steps_) == (1, 0)
+    trusting = DivaReweighter(loss="squared_error").fit(X, y, groups=groups)
+    assert_allclose(trusting.sample_weight_, 1)
 
 
 def test_estimator_is_trained_with_the_weights():
@@ -63,7 +129,7 @@ def test_estimator_is_trained_with_the_weights():
 @pytest.mark.parametrize("inner", [KNeighborsClassifier(3), LogisticRegression()])
 def test_drop_trains_on_the_rows_of_positive_weight(inner):
     X, y, _ = classes(200, wrong=20)
-    model = DivaReweighter(inner, apply="drop").fit(X, y)
+    model = DivaReweighter(inner, apply="drop", learning_rate=0.5).fit(X, y)
     kept = model.sample_weight_ > 0
     assert not kept[:20].all()
     assert set(y[kept]) == set(y)
@@ -81,7 +147,7 @@ def test_drop_slices_fit_params_and_hands_on_the_users_weights():
             given.update(X=X, y=y, sample_weight=sample_weight, extra=extra, flag=flag)
             return super().fit(X, y, sample_weight)
 
-    model = DivaReweighter(Spy(), apply="drop")
+    model = DivaReweighter(Spy(), apply="drop", learning_rate=0.5)
     model.fit(X, y, weight, extra=np.arange(200), flag="whole")
     kept = np.flatnonzero(model.sample_weight_)
     assert len(kept) < 200
@@ -133,7 +199,7 @@ def test_rows_in_another_order_get_the_same_weights():
 def test_sources_share_one_weight():
     X, y, _ = classes(200, wrong=40)
     sources = np.where(np.arange(200) < 40, "bad", np.where(np.arange(200) % 2, "good", "fair"))
-    model = DivaReweighter().fit(X, y, sources=sources)
+    model = DivaReweighter(learning_rate=0.5).fit(X, y, sources=sources)
     assert_array_equal(model.sources_, ["bad", "fair", "good"])
     for name, weight in zip(model.sources_, model.source_weight_, strict=True):
         assert_allclose(model.sample_weight_[sources == name], weight)
@@ -147,7 +213,8 @@ def test_sources_scale_the_start_weights():
     X, y, _ = classes()
     weight = np.random.default_rng(0).uniform(1, 2, 80)
     sources = np.arange(80) % 4
-    model = DivaReweighter().fit(X, y, weight, sources=sources)
+    model = DivaReweighter(learning_rate=0.5).fit(X, y, weight, sources=sources)
+    assert len(np.unique(model.source_weight_)) > 1
     start = weight / weight.mean()
     assert_allclose(model.sample_weight_, start * model.source_weight_[sources])
 
@@ -155,7 +222,9 @@ def test_sources_scale_the_start_weights():
 @pytest.mark.parametrize("wrap", [lambda array: array, lambda array: (array,)])
 def test_validation_loss_replaces_the_leave_one_out_loss(wrap):
     X, y, truth = classes(200, wrong=20)
-    model = DivaReweighter(loss="squared_error", alpha=1.0)
+    model = DivaReweighter(
+        loss="squared_error", alpha=1.0, learning_rate=0.5, featurizer=StandardScaler()
+    )
     model.fit(X, y, X_val=wrap(X[100:]), y_val=wrap(truth[100:]))
     Z = standardized(X)
     fitted = Ridge(alpha=1.0).fit(Z, np.eye(3)[y])
@@ -168,7 +237,8 @@ def test_validation_loss_replaces_the_leave_one_out_loss(wrap):
 @pytest.mark.parametrize(("targets", "inner"), [(1, Ridge()), (2, Ridge()), (2, None)])
 def test_regression(targets, inner):
     X, y = numbers(targets=targets)
-    model = DivaReweighter(inner, alpha=1.0, learning_rate=0.5).fit(X, y)
+    model = DivaReweighter(inner, alpha=1.0, learning_rate=0.5, featurizer=StandardScaler())
+    model.fit(X, y)
     loo, derivative = refitted(standardized(X), y.reshape(60, -1), 1.0)
     assert_allclose(model.loo_predictions_, loo)
     assert_allclose(model.derivative_, derivative, rtol=1e-6, atol=1e-9)
@@ -195,8 +265,9 @@ def test_loss_can_be_an_object():
             return predictions - targets
 
     X, y, _ = classes()
-    half = DivaReweighter(loss=Halved()).fit(X, y)
-    whole = DivaReweighter(loss="squared_error").fit(X, y)
+    half = DivaReweighter(loss=Halved(), learning_rate=0.5).fit(X, y)
+    whole = DivaReweighter(loss="squared_error", learning_rate=0.5).fit(X, y)
+    assert whole.n_steps_ == 3
     assert_allclose(half.loo_loss_, whole.loo_loss_ / 2)
     assert_allclose(half.sample_weight_, whole.sample_weight_)
 
@@ -214,7 +285,7 @@ def test_without_an_estimator_there_is_no_model():
 
 def test_progress_bar(capsys):
     X, y, _ = classes()
-    DivaReweighter(verbose=1, max_iter=2).fit(X, y)
+    DivaReweighter(verbose=1, max_iter=2, learning_rate=0.5).fit(X, y)
     assert "3/3" in capsys.readouterr().err
     DivaReweighter().fit(X, y)
     assert capsys.readouterr().err == ""
