@@ -50,7 +50,9 @@ TWINS = (
     "Leaving out a row of weight 2 leaves out all of it, leaving out one of two copies does not: "
     "weights and repetitions differ by definition."
 )
-LANDMARKS = "Which rows are landmarks, and in which order, depends on their number, not their weights."
+LANDMARKS = (
+    "Which rows are landmarks, and in which order, depends on their number, not their weights."
+)
 
 
 def expected_failures(estimator):
