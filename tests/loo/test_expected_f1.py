@@ -1,0 +1,76 @@
+"""The threshold with the largest expected F1, against all numbers of rows that could be flagged."""
+
+import numpy as np
+import pytest
+import torch
+
+from skdiva.loo import expected_f1_threshold
+
+
+def best_flags(probability):
+    """Rows flagged by the best N, every N tried; none at or below a tenth."""
+    order = np.argsort(-probability, kind="stable")
+    f1 = [
+        2 * sum(probability[i] for i in order[:n]) / (n + probability.sum())
+        for n in range(1, len(order) + 1)
+    ]
+    flags = np.zeros(len(probability), dtype=bool)
+    flags[order[: np.argmax(f1) + 1]] = True
+    return flags & (probability > 0.1)
+
+
+def flags(probability):
+    return probability > expected_f1_threshold(torch.tensor(probability))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("shape", [(0.2, 0.2), (0.05, 1.0), (2.0, 5.0), (5.0, 1.0)])
+def test_every_number_of_rows_was_tried(shape, seed):
+    probability = np.random.default_rng(seed).beta(*shape, size=60)
+    np.testing.assert_array_equal(flags(probability), best_flags(probability))
+
+
+def test_it_is_close_to_the_expectation_over_all_outcomes():
+    """F1 averaged over draws of what is wrong: no other threshold does better by much."""
+    draw = np.random.default_rng(0)
+    probability = draw.beta(0.3, 1.0, size=200)
+    wrong = draw.uniform(size=(2000, 200)) < probability
+
+    def mean_f1(flagged):
+        return np.mean(2 * (wrong & flagged).sum(axis=1) / (flagged.sum() + wrong.sum(axis=1)))
+
+    others = [mean_f1(probability > t) for t in np.linspace(0.05, 0.9, 40)]
+    assert mean_f1(flags(probability)) > max(others) - 0.005
+
+
+def test_nothing_below_a_tenth_is_flagged():
+    assert expected_f1_threshold(torch.full((50,), 0.09)) == pytest.approx(0.1)
+    assert not flags(np.full(50, 0.09)).any()
+    assert not flags(np.zeros(5)).any()
+    assert flags(np.full(50, 0.11)).all()
+    assert flags(np.array([0.11, 0.09, 0.11])).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("tied", [0.2, 0.5, 0.7])
+def test_ties_are_flagged_all_or_none(tied):
+    probability = np.array([tied] * 10 + [0.95] * 6 + [0.01] * 20)
+    flagged = flags(probability)
+    assert len(set(flagged[:10])) == 1
+    assert flagged[10:16].all()
+    np.testing.assert_array_equal(flagged, best_flags(probability))
+
+
+def test_rows_tied_at_the_threshold_are_not_above_it():
+    probability = torch.tensor([0.9, 0.9, 0.2, 0.2, 0.2])
+    threshold = expected_f1_threshold(probability)
+    assert threshold == pytest.approx(0.2)
+    assert (probability > threshold).tolist() == [True, True, False, False, False]
+
+
+def test_order_and_dtype_do_not_matter():
+    probability = torch.rand(40, generator=torch.Generator().manual_seed(0))
+    threshold = expected_f1_threshold(probability)
+    assert isinstance(threshold, float)
+    assert expected_f1_threshold(probability.flip(0)) == threshold
+    assert expected_f1_threshold(probability.double()) == threshold
+    assert expected_f1_threshold(torch.tensor([0.7])) == pytest.approx(0.1)
