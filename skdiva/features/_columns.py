@@ -85,7 +85,9 @@ def _fit_encoder(X):
         max_categories=_MAX_CATEGORIES,
         sparse_output=False,
     )
-    ordinal_encoder = OrdinalEncoder(categories=[_ordered_categories(X[name]) for name in ordinal])
+    ordinal_encoder = OrdinalEncoder(
+        categories=[np.asarray(X[name].dtype.categories) for name in ordinal]
+    )
     encoder = ColumnTransformer(
         [
             ("nominal", nominal_encoder, nominal),
@@ -125,9 +127,3 @@ def _kind(name, dtype):
         f"Expected numbers, strings or categories in every column, got dtype {dtype} in column "
         f"{name!r}. Convert it, drop it, or pass featurizer= a transformer that reads it."
     )
-
-
-def _ordered_categories(column):
-    if hasattr(column, "cat") and hasattr(column.cat, "categories"):
-        return np.asarray(column.cat.categories)
-    return np.asarray(column.cat.get_categories())
