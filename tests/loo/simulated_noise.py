@@ -1,0 +1,30 @@
+"""Labels drawn as the noise model says they are."""
+
+import numpy as np
+import torch
+from scipy.special import softmax
+
+
+def even(rate, k):
+    """Every label wrong at one rate, spread evenly over the other classes."""
+    return np.where(np.eye(k) == 1, 1 - rate, rate / (k - 1))
+
+
+def pairs(rate, k):
+    """Every class taken for the next one, and for no other."""
+    return (1 - rate) * np.eye(k) + rate * np.roll(np.eye(k), 1, axis=1)
+
+
+def simulated(transition, n=3000, sharpness=8.0, shift=0.0, seed=0):
+    """Outputs, labels and classes drawn as the model says they are."""
+    draw = np.random.default_rng(seed)
+    k = len(transition)
+    outputs = np.eye(k)[draw.integers(k, size=n)] * draw.uniform(0.3, 1, (n, 1))
+    outputs += draw.normal(0, 0.1, (n, k))
+    if shift:
+        outputs[:, 0] += shift
+    p = softmax(sharpness * outputs, axis=1)
+    classes = (p.cumsum(axis=1) < draw.uniform(size=(n, 1))).sum(axis=1)
+    flips = transition[classes].cumsum(axis=1)
+    labels = (flips < draw.uniform(size=(n, 1))).sum(axis=1).clip(max=k - 1)
+    return torch.from_numpy(outputs), torch.from_numpy(labels), classes
