@@ -58,7 +58,7 @@ def average(measures):
 
 def run_parallel(function, jobs, n_jobs):
     """Call ``function(*job)`` for every job, each on one core."""
-    return joblib.Parallel(n_jobs=n_jobs, verbose=1)(joblib.delayed(function)(*j) for j in jobs)
+    return joblib.Parallel(n_jobs=n_jobs, verbose=5)(joblib.delayed(function)(*j) for j in jobs)
 
 
 def markdown_table(header, rows):

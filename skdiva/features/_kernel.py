@@ -18,7 +18,7 @@ from skdiva.features._columns import StandardizedColumns, has_categories
 
 _MOST_LANDMARKS = 1000
 _FEATURE_BYTES = 2**30  # of the features of the training rows
-_CHOICE_ROWS, _CHOICE_LANDMARKS = 4000, 500  # on which the candidates are compared
+_CHOICE_ROWS, _CHOICE_LANDMARKS = 3000, 400  # on which the candidates are compared
 
 
 class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -80,7 +80,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     categories become their position. Categories beyond the hundred most frequent of a column share
     one.
 
-    Of more than 4000 rows, 4000 and 500 landmarks make the choice.
+    Of more than 3000 rows, 3000 and 400 landmarks make the choice.
 
     Examples
     --------
