@@ -89,7 +89,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     >>> X, y = load_wine(return_X_y=True)
     >>> featurizer = KernelFeaturizer().fit(X, y)
     >>> featurizer.kernel_
-    'rbf'
+    'laplacian'
     >>> featurizer.transform(X).shape
     (178, 178)
     """
