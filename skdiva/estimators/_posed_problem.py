@@ -29,7 +29,7 @@ class PosedProblem:
     estimator : estimator
         Whose parameters say how to compute.
     data : TrainingData
-    feature_map : RawFeatures, StandardizedFeatures or TransformedFeatures
+    feature_map : RawFeatures, ChosenFeatures or TransformedFeatures
         Fitted here.
     """
 
@@ -78,7 +78,8 @@ class PosedProblem:
 
     def curate(self):
         """Take their weight from rows whose labels are likely to be wrong."""
-        return curate(self.problem, self.start_weight, self.alpha, self.classes)
+        start = self.problem, self.start_weight, self.alpha
+        return curate(*start, self.classes, ties=self.ties)
 
     def descend(self):
         """Learn the weights, with a progress bar if the estimator is verbose."""

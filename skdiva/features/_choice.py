@@ -12,6 +12,7 @@ from skdiva.arrays.convert import to_tensor
 from skdiva.features._nystroem import distances, whitening
 from skdiva.loo.losses import SquaredError
 from skdiva.loo.penalty import choose_penalty
+from skdiva.loo.precision import full_float32
 from skdiva.loo.problem import Problem
 from skdiva.loo.targets import ClassTargets, ValueTargets
 
@@ -77,6 +78,7 @@ def candidates(kernel, gamma, n_columns):
     return pairs
 
 
+@full_float32()
 def loo_losses(pairs, columns, sample_weight, labels, landmarks):
     """Smallest squared error over the penalty, leave-one-out or of the validation rows.
 

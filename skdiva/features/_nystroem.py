@@ -6,10 +6,13 @@ eigenvectors V and eigenvalues D of K.
 
 import torch
 
+from skdiva.loo.precision import full_float32
+
 _RESOLVED = 1e-7  # eigenvalues below this share of the largest are rounding errors
 _BLOCK_ELEMENTS = 2**22  # of kernel values worked out at a time
 
 
+@full_float32()
 def distances(kernel, rows, landmarks):
     """What a kernel is a function of: squared Euclidean or city-block distances, (n, m).
 
@@ -50,6 +53,7 @@ def whitening(distance, gamma):
     return projection.to(distance.dtype)
 
 
+@full_float32()
 def nystroem_features(kernel, gamma, rows, landmarks, projection, out):
     """Features of rows, worked out in blocks.
 

@@ -12,7 +12,14 @@ from torch import Tensor
 
 from skdiva.loo.noise_model import NoiseModel, fit_noise_model
 from skdiva.loo.problem import Evaluation, evaluate, predict_leave_one_out
-from skdiva.loo.weight_descent import Descent, descend, keep_classes, leaves_too_little, no_step
+from skdiva.loo.weight_descent import (
+    Descent,
+    Ties,
+    descend,
+    keep_classes,
+    leaves_too_little,
+    no_step,
+)
 
 # Chosen, as the noise model, on data that no table in benchmarks/results reports on.
 _LARGEST_STEP = 0.5  # of `learn_weights`, in units of the mean absolute derivative
@@ -40,7 +47,7 @@ class Curation(NamedTuple):
     noise: NoiseModel
 
 
-def curate(problem, sample_weight, alpha, labels):
+def curate(problem, sample_weight, alpha, labels, *, ties=None):
     """Take from every row the share of its weight by which its label is likely to be wrong.
 
     Parameters
@@ -52,6 +59,8 @@ def curate(problem, sample_weight, alpha, labels):
     alpha : float
     labels : int64 tensor of shape (n,)
         Codes of the classes, in input order.
+    ties : int64 tensor of shape (n,), optional
+        Codes of the sources whose rows share one factor, the weighted mean of theirs.
 
     Returns
     -------
@@ -59,7 +68,11 @@ def curate(problem, sample_weight, alpha, labels):
     """
     start = evaluate(problem, sample_weight, alpha)
     noise = fit_noise_model(start.loo_predictions, labels, sample_weight)
-    _, factor = _trust(problem, sample_weight, noise, start.loo_predictions, labels)
+    wrong = noise.wrong_probability(start.loo_predictions, labels, hedged=False)
+    trust = (1 - wrong).to(sample_weight.dtype)
+    if ties is not None:
+        trust = Ties(ties, sample_weight).mean(trust)[ties]
+    factor = _kept(problem, sample_weight, trust, labels)
     final = predict_leave_one_out(problem, sample_weight * factor, alpha)
     noise = fit_noise_model(final.loo_predictions, labels, sample_weight)
     return Curation(start, final, factor, noise)
@@ -93,11 +106,14 @@ def learn_weights(problem, sample_weight, alpha, labels, *, max_iter=2, on_step=
     start, final, _, noise = curate(problem, sample_weight, alpha, labels)
     report = on_step or (lambda _step, _loss: None)
     report(0, start.loss)
-    rate, trust = _trust(problem, sample_weight, noise, final.loo_predictions, labels)
+    wrong = noise.wrong_probability(final.loo_predictions, labels, hedged=False)
+    wrong = wrong.to(sample_weight.dtype)
+    rate = float(wrong @ sample_weight / sample_weight.sum())
     n_iter = min(max_iter, 2)
     if rate * len(labels) < 0.5:
         return no_step(start, sample_weight, n_iter)
-    trusted = sample_weight * trust.square()
+    trust = _kept(problem, sample_weight, (1 - wrong).square(), labels)
+    trusted = sample_weight * trust
     last = descend(
         problem,
         trusted / trusted.mean(),
@@ -107,7 +123,7 @@ def learn_weights(problem, sample_weight, alpha, labels, *, max_iter=2, on_step=
         classes=labels,
         on_step=lambda step, loss: report(step + 1, loss),
     )
-    factor = trust.square() * last.factor
+    factor = trust * last.factor
     weight = sample_weight * factor
     return Descent(
         start,
@@ -120,11 +136,9 @@ def learn_weights(problem, sample_weight, alpha, labels, *, max_iter=2, on_step=
     )
 
 
-def _trust(problem, sample_weight, noise, outputs, labels):
-    """Weighted mean probability that a label is wrong, and one minus it (n,), kept from zero."""
-    wrong = noise.wrong_probability(outputs, labels, hedged=False)
-    rate = float((wrong @ sample_weight.double()) / sample_weight.double().sum())
-    trust = keep_classes((1 - wrong).to(sample_weight.dtype), labels, sample_weight)
+def _kept(problem, sample_weight, trust, labels):
+    """Trust (n,) that leaves some weight to every class, and something to leave out."""
+    trust = keep_classes(trust, labels, sample_weight)
     if leaves_too_little(problem, sample_weight * trust):
-        return 0.0, torch.ones_like(trust)
-    return rate, trust
+        return torch.ones_like(trust)
+    return trust

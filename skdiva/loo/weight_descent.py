@@ -119,7 +119,7 @@ def steps(problem, sample_weight, alpha, *, learning_rate, max_iter, ties=None, 
     """
     if ties is None:
         ties = torch.arange(sample_weight.shape[0], device=sample_weight.device)
-    tied = _Ties(ties, sample_weight)
+    tied = Ties(ties, sample_weight)
     factor = torch.ones_like(tied.weight)
     for _ in range(max_iter):
         current = evaluate(problem, sample_weight * factor[ties], alpha)
@@ -141,7 +141,7 @@ def leaves_too_little(problem, sample_weight):
     return n_groups_with_weight(problem.layout, problem.layout.arrange(sample_weight)) < 2
 
 
-class _Ties:
+class Ties:
     """Weighted means over the rows of a source; sources without start weight have none."""
 
     def __init__(self, codes, sample_weight):
@@ -150,11 +150,13 @@ class _Ties:
         self.weight = sample_weight.new_zeros(n_ties).index_add_(0, codes, sample_weight)
 
     def mean(self, row_values):
+        """Mean over the rows of every source."""
         total = torch.zeros_like(self.weight)
         total.index_add_(0, self.codes, self.row_weight * row_values)
         return total / torch.where(self.weight > 0, self.weight, 1.0)
 
     def mean_over_rows(self, values):
+        """Mean over all rows of a value per source."""
         return float((self.weight * values).sum() / self.weight.sum())
 
 

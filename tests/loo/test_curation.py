@@ -176,22 +176,30 @@ class Distrust:
         return self.wrong.double()
 
 
-def test_a_class_that_nobody_trusts_keeps_its_floor():
+def test_a_class_that_nobody_trusts_keeps_its_floor(monkeypatch):
     data = Labelled(n=30, wrong=0)
-    rate, trust = curation._trust(
-        data.problem(), data.weight, Distrust(data.labels == 1), None, data.labels
-    )
     own = data.labels == 1
-    assert (trust[own] == CLASS_FLOOR).all()
-    assert (trust[~own] == 1).all()
-    assert rate == pytest.approx(float(data.weight[own].sum() / data.weight.sum()))
+    monkeypatch.setattr(curation, "fit_noise_model", lambda *_: Distrust(own))
+    factor = curate(*data.arguments()).factor
+    assert (factor[own] == CLASS_FLOOR).all()
+    assert (factor[~own] == 1).all()
+    assert_close(learn_weights(*data.arguments(), max_iter=1).factor, factor)
 
 
-def test_nothing_is_taken_where_one_group_would_be_left():
-    data = Labelled(n=12, wrong=0)
+def test_nothing_is_taken_where_one_group_would_be_left(monkeypatch):
+    data = Labelled(n=12, wrong=0, grouped=True)
     data.groups = torch.arange(12) // 6
-    problem = data.problem()
-    distrust = Distrust(data.groups == 1)
-    rate, trust = curation._trust(problem, data.weight, distrust, None, data.labels)
-    assert rate == 0
-    assert (trust == 1).all()
+    monkeypatch.setattr(curation, "fit_noise_model", lambda *_: Distrust(data.groups == 1))
+    assert (curate(*data.arguments()).factor == 1).all()
+
+
+def test_rows_of_a_source_share_the_mean_of_their_trust():
+    data = Labelled(n=120, wrong=12)
+    sources = torch.arange(120) // 20
+    shared = curate(*data.arguments(), ties=sources).factor
+    single = curate(*data.arguments()).factor
+    for source in range(6):
+        rows = sources == source
+        mean = (single * data.weight)[rows].sum() / data.weight[rows].sum()
+        assert_close(shared[rows], mean.expand(20))
+    assert shared[0] < 0.6 < 0.9 < shared[-1]
