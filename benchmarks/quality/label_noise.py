@@ -162,7 +162,7 @@ def main():
 
 REPORT = """# Wrong labels, found
 
-`python benchmarks/quality/label_noise.py`, {seeds} seeds; sets of more than 2000 rows are cut to
+`python benchmarks/quality/label_noise.py`, seeds: {seeds}; sets of more than 2000 rows are cut to
 that (5000 for wrong labels given by people).
 {where}
 

@@ -141,7 +141,7 @@ def main():
     }
     parts = [
         "# Wrong targets, found",
-        f"`python benchmarks/quality/regression_noise.py`, {arguments.seeds} seeds; sets of more "
+        f"`python benchmarks/quality/regression_noise.py`, seeds: {arguments.seeds}; sets of more "
         "than 2000 rows\nare cut to that. " + where_it_ran(arguments.jobs),
         "Errors of either sign in a share of the targets: gross, 3 to 6 standard deviations of y, "
         "or\nmoderate, 1 to 2. Peers without a threshold flag what is beyond 3 robust standard "
