@@ -16,10 +16,10 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     """Find rows whose labels are wrong, by their leave-one-out predictions.
 
     A weighted ridge model on features of X has leave-one-out predictions in closed form, and so
-    has the derivative of their mean loss with respect to every sample weight. For classes, a few
-    steps against the derivative take weight from the rows that make predictions for the other rows
-    worse; then every label is compared with what the rows that are left predict for it. No
-    validation set is needed and nothing is refitted on the way.
+    has the derivative of their mean loss with respect to every sample weight. For classes, a model
+    of label noise is fitted to these predictions, which have not seen the labels; wrong labels are
+    taken out of the weights, and what the rows that are left predict says how likely every label is
+    wrong. No validation set is needed and nothing is refitted on the way.
 
     Parameters
     ----------
@@ -35,10 +35,11 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         "derivative"; above 3 for "residual". A float in (0, 0.5]: this share of the rows. Rows
         tied at the threshold stay inliers.
     featurizer : "auto", transformer or None, default="auto"
-        Features of the ridge model. "auto": the columns of X, standardised; None: X as it is; a
-        transformer: what it makes of X, of shape (n_samples, p) and finite. With a transformer X
-        may hold whatever it can take. If it offers ``initial_outputs(X)`` of shape (n_samples, k),
-        the model is added to these.
+        Features of the ridge model. "auto": linear or kernel features, whichever predict better
+        (:class:`~skdiva.features.KernelFeaturizer`); a dataframe may hold strings and categories.
+        None: X as it is. A transformer: what it makes of X, of shape (n_samples, p) and finite; X
+        may then hold whatever it can take. If it offers ``initial_outputs(X)``
+        of shape (n_samples, k), the model is added to these.
     alpha : float or "auto", default="auto"
         Ridge penalty, on the sum of weighted squared errors at mean weight 1. "auto": the one with
         the smallest leave-one-out squared error on a log grid.
@@ -57,7 +58,8 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     batch_size : int or "auto", default="auto"
         Rows worked on at a time.
     random_state : int, RandomState instance or None, default=None
-        Reserved for features that draw random numbers.
+        Decides which rows the kernels of ``featurizer="auto"`` start from. None is 0: the same call
+        gives the same answer.
     verbose : int, default=0
         If positive, a progress bar over the steps is shown.
 
@@ -93,7 +95,7 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     intercept_ : ndarray of shape (k,)
         Its intercept.
     featurizer_ : transformer or None
-        The fitted featurizer; a StandardScaler for "auto".
+        The fitted featurizer; a KernelFeaturizer for "auto".
     classes_ : ndarray of shape (n_classes,)
         Class labels; for classification only.
     sources_ : ndarray of shape (n_sources,)
@@ -128,8 +130,6 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     ----------
     .. [1] Dukler, Achille, Paolini, Ravichandran, Polito and Soatto, "DIVA: Dataset Derivative of
        a Learning Task", ICLR 2022, https://arxiv.org/abs/2111.09785
-    .. [2] Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset
-       Labels", JAIR 70, 2021, https://arxiv.org/abs/1911.00068
 
     Examples
     --------

@@ -13,25 +13,29 @@ from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._delegation import DelegationMixin
 from skdiva.estimators._metadata import check_takes_weights, inner_fit_params
 
+_KEPT = 0.25  # trust in a label is squared: as likely right as wrong
+
 
 class DivaReweighter(DelegationMixin, BaseDiva):
     r"""Train an estimator with sample weights that lower the leave-one-out loss.
 
     A weighted ridge model on features of X has leave-one-out predictions in closed form, and so
-    has the derivative of their mean loss with respect to every sample weight. A few steps against
-    it take weight from the rows that make predictions for the other rows worse, such as wrongly
-    labelled ones. The given estimator is then trained with these weights. No validation set is
-    needed and nothing is refitted on the way.
+    has the derivative of their mean loss with respect to every sample weight. Rows lose weight if a
+    model of label noise, fitted to these predictions, takes their label for wrong, and by steps
+    against the derivative, if they make predictions for the other rows worse. The given estimator
+    is then trained with these weights. No validation set is needed and nothing is refitted on the
+    way.
 
     Parameters
     ----------
     estimator : estimator instance, default=None
         What is trained with the learned weights. It sees X as given. None learns the weights only.
     featurizer : "auto", transformer or None, default="auto"
-        Features of the ridge model. "auto": the columns of X, standardised; None: X as it is; a
-        transformer: what it makes of X, of shape (n_samples, p) and finite. With a transformer X
-        may hold whatever it (and ``estimator``) can take. If it offers ``initial_outputs(X)`` of
-        shape (n_samples, k), the model is added to these.
+        Features of the ridge model. "auto": linear or kernel features, whichever predict better
+        (:class:`~skdiva.features.KernelFeaturizer`); a dataframe may hold strings and categories.
+        None: X as it is. A transformer: what it makes of X, of shape (n_samples, p) and finite; X
+        may then hold whatever it (and ``estimator``) can take. If it offers ``initial_outputs(X)``
+        of shape (n_samples, k), the model is added to these.
     alpha : float or "auto", default="auto"
         Ridge penalty, on the sum of weighted squared errors at mean weight 1. "auto": the one with
         the smallest leave-one-out squared error on a log grid.
@@ -49,9 +53,10 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     max_iter : int, default=3
         Largest number of steps; many steps overfit the leave-one-out loss.
     apply : {"sample_weight", "drop"}, default="sample_weight"
-        How ``estimator`` is trained: with the weights, or on the rows of positive weight, for
-        estimators that take no weights. Dropping hands on the user's own weights, if the
-        estimator takes any.
+        How ``estimator`` is trained: with the weights; or, for estimators that take none, on the
+        rows that kept at least a quarter of their start weight, which those do that are likelier
+        right than wrong (and on all rows of a class that kept none). Dropping hands on the user's
+        own weights, if the estimator takes any.
     fit_intercept : bool, default=True
         Whether the ridge model has an intercept, which is not penalised.
     device : str, default=None
@@ -63,7 +68,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     batch_size : int or "auto", default="auto"
         Rows worked on at a time.
     random_state : int, RandomState instance or None, default=None
-        Reserved for features that draw random numbers.
+        Decides which rows the kernels of ``featurizer="auto"`` start from. None is 0: the same call
+        gives the same answer.
     verbose : int, default=0
         If positive, a progress bar over the steps is shown.
 
@@ -90,7 +96,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     estimator_ : estimator
         The trained estimator; None without one.
     featurizer_ : transformer or None
-        The fitted featurizer; a StandardScaler for "auto".
+        The fitted featurizer; a KernelFeaturizer for "auto".
     classes_ : ndarray of shape (n_classes,)
         Class labels; for classification only.
     sources_ : ndarray of shape (n_sources,)
@@ -247,12 +253,12 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             "loo_loss_path_": np.asarray(descent.loss_path),
             "n_iter_": descent.n_iter,
             "n_steps_": descent.n_steps,
-            "estimator_": self._train(data, to_host(descent.sample_weight), metadata, fit_params),
+            "estimator_": self._train(data, descent, metadata, fit_params),
         }
         return self._adopt(data, posed, descent.start, descent.factor, **fitted)
 
-    def _train(self, data, weight, metadata, fit_params):
-        """Fit a clone of the inner estimator, on all rows or on those of positive weight."""
+    def _train(self, data, descent, metadata, fit_params):
+        """Fit a clone of the inner estimator, with the weights or on the rows that kept theirs."""
         if self.estimator is None:
             if fit_params:
                 raise TypeError(
@@ -261,9 +267,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
                 )
             return None
         X, y = data.X, data.y
-        handed_on = weight if self.apply == "sample_weight" else data.sample_weight
-        if self.apply == "drop":
-            rows = np.flatnonzero(weight)
+        handed_on = data.sample_weight
+        if self.apply == "sample_weight":
+            handed_on = to_host(descent.sample_weight)
+        else:
+            rows = _rows_kept(data, to_host(descent.factor))
             validation = {name: metadata[name] for name in ("X_val", "y_val")}
             metadata = _check_method_params(X, metadata, rows) | validation
             fit_params = _check_method_params(X, fit_params, rows)
@@ -276,3 +284,14 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         if self.estimator is None:
             return "The learned weights do not reach the next step of a Pipeline: it gets X alone."
         return None
+
+
+def _rows_kept(data, factor):
+    """Rows that kept a quarter of their weight, and all of a class that kept none."""
+    kept = factor >= _KEPT
+    if data.has_classes:
+        codes = data.target.codes
+        kept |= (np.bincount(codes, weights=kept) == 0)[codes]
+    if data.sample_weight is not None:
+        kept &= data.sample_weight > 0
+    return np.flatnonzero(kept)

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -11,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
 from skdiva import DivaReweighter
+from skdiva.loo import ClassTargets, LogLoss, Problem, descend, learn_weights
 from tests.estimators.data import classes, numbers, refitted, same_fit, standardized
 
 
@@ -63,13 +65,21 @@ def test_estimator_is_trained_with_the_weights():
     assert_array_equal(model.classes_, alone.classes_)
 
 
+@pytest.mark.parametrize("learning_rate", ["auto", 0.5])
 @pytest.mark.parametrize("inner", [KNeighborsClassifier(3), LogisticRegression()])
-def test_drop_trains_on_the_rows_of_positive_weight(inner):
+def test_drop_trains_on_the_rows_that_kept_a_quarter_of_their_weight(inner, learning_rate):
     X, y, _ = classes(200, wrong=20)
-    model = DivaReweighter(inner, apply="drop", learning_rate=0.5).fit(X, y)
-    kept = model.sample_weight_ > 0
-    assert not kept[:20].all()
-    assert set(y[kept]) == set(y)
+    how = {"apply": "drop", "featurizer": None, "alpha": 2.0, "learning_rate": learning_rate}
+    model = DivaReweighter(inner, **how).fit(X, y)
+    codes = torch.from_numpy(y)
+    problem = Problem(torch.from_numpy(X), ClassTargets(codes, 3), loss=LogLoss())
+    start = problem, torch.ones(200, dtype=torch.float64), 2.0
+    if learning_rate == "auto":
+        factor = learn_weights(*start, codes).factor
+    else:
+        factor = descend(*start, learning_rate=learning_rate, classes=codes).factor
+    kept = (factor >= 0.25).numpy()
+    assert 0 < kept[:20].sum() + (~kept[20:]).sum() < 40  # not just the wrong ones, and few others
     alone = clone(inner).fit(X[kept], y[kept])
     assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
 
@@ -77,6 +87,7 @@ def test_drop_trains_on_the_rows_of_positive_weight(inner):
 def test_drop_slices_fit_params_and_hands_on_the_users_weights():
     X, y, _ = classes(200, wrong=20)
     weight = np.random.default_rng(0).uniform(1, 2, 200)
+    weight[50:60] = 0
     given = {}
 
     class Spy(LogisticRegression):
@@ -84,14 +95,24 @@ def test_drop_slices_fit_params_and_hands_on_the_users_weights():
             given.update(X=X, y=y, sample_weight=sample_weight, extra=extra, flag=flag)
             return super().fit(X, y, sample_weight)
 
-    model = DivaReweighter(Spy(), apply="drop", learning_rate=0.5)
+    model = DivaReweighter(Spy(), apply="drop")
     model.fit(X, y, weight, extra=np.arange(200), flag="whole")
-    kept = np.flatnonzero(model.sample_weight_)
-    assert len(kept) < 200
-    assert_array_equal(given["extra"], kept)
+    kept = given["extra"]
+    assert not set(kept) & {*range(20), *range(50, 60)}
+    assert len(kept) > 160
+    dropped = np.setdiff1d(np.arange(200), kept)
+    factor = np.divide(model.sample_weight_, weight, out=np.zeros(200), where=weight > 0)
+    assert factor[kept].min() > factor[dropped].max()
     assert given["flag"] == "whole"
     assert_array_equal(given["X"], X[kept])
     assert_allclose(given["sample_weight"], weight[kept] / weight.mean())
+
+
+def test_drop_keeps_a_class_that_kept_no_weight():
+    X, y, _ = classes(90)
+    y = np.where(np.arange(90) == 7, 3, y)  # the only one of its class: nothing speaks for it
+    model = DivaReweighter(KNeighborsClassifier(1), apply="drop").fit(X, y)
+    assert_array_equal(model.classes_, model.estimator_.classes_)
 
 
 def test_fit_params_reach_the_inner_estimator():
