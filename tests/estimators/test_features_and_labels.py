@@ -27,6 +27,8 @@ def test_auto_features_are_those_of_a_kernel_featurizer(judged, inner):
         alone = KernelFeaturizer().fit(X, y, weight / weight.mean(), groups=groups)
         assert alone.loo_losses_ == featurizer.loo_losses_
     if judged:
+        alone = DivaReweighter(inner).fit(X, y, weight, groups=groups).featurizer_
+        assert alone.loo_losses_ != featurizer.loo_losses_
         validation["X_val"] = featurizer.transform(X[:30])
     given = DivaReweighter(inner, alpha=1.0, featurizer=None)
     given.fit(featurizer.transform(X), y, weight, groups=groups, **validation)

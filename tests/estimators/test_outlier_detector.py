@@ -43,10 +43,12 @@ def test_wrong_labels_score_highest(criterion, n_flagged):
 @pytest.mark.parametrize("criterion", ["probability", "derivative"])
 def test_new_rows_get_the_scores_of_training_rows_without_weight(criterion):
     """Rows of weight zero neither train nor judge: they are new rows that happen to be there."""
-    X, y, _ = classes(90, wrong=10)
-    weight = np.ones(90)
+    X, y, _ = classes(200, wrong=20)
+    weight = np.ones(200)
     weight[::4] = 0
     detector = DivaOutlierDetector(criterion=criterion).fit(X, y, weight)
+    kept = detector.sample_weight_ / detector.sample_weight_.max()
+    assert (kept[1:20:4].mean() < 0.7) == (criterion == "probability")
     scores = detector.score_labels(X[::4], y[::4])
     assert_allclose(scores, detector.outlier_scores_[::4], rtol=1e-6, atol=1e-12)
 
@@ -180,11 +182,12 @@ def test_groups_are_left_out_together():
         assert_allclose(detector.loo_predictions_[~rest], outputs)
 
 
-def test_a_source_weighs_what_its_rows_weigh():
+def test_rows_of_a_source_share_one_curated_weight():
     X, y, _ = classes(200, wrong=20)
     weight, sources = np.linspace(1, 2, 200), np.arange(200) // 25
     detector = DivaOutlierDetector().fit(X, y, weight, sources=sources)
     start = weight / weight.mean()
+    assert_allclose(detector.sample_weight_, start * detector.source_weight_[sources])
     held = [detector.sample_weight_[sources == s].sum() for s in range(8)]
     assert_allclose(detector.source_weight_, held / np.bincount(sources, start))
     assert_allclose(detector.source_probability_, np.array(held) / 200)

@@ -35,17 +35,29 @@ def test_the_kernel_that_predicts_best_is_chosen(kind):
     assert (featurizer.kernel_, featurizer.gamma_) == best
 
 
-def test_the_losses_are_those_of_its_own_features():
-    """Of the candidates, one at a time, on all rows in single precision as in double."""
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("judged", [False, True])
+def test_the_losses_are_those_of_the_standardised_columns(judged, weighted):
+    """In single precision as in double; validation rows are scaled as the training rows are."""
     X, y = WINE
-    columns = torch.from_numpy(StandardScaler().fit_transform(X))
+    X, y, X_val, y_val = X[::2], torch.from_numpy(y[::2]), X[1::2], torch.from_numpy(y[1::2])
+    weight = np.linspace(0.1, 2, 89) ** 2 if weighted else None
+    scaler = StandardScaler().fit(X, sample_weight=weight)
+    columns, columns_val = (torch.from_numpy(scaler.transform(part)) for part in (X, X_val))
+    labels, targets_val = Labels(ClassTargets(y, 3)), ClassTargets(y_val, 3)
+    given = labels._replace(validation=(X_val, targets_val)) if judged else labels
+    scaled = labels._replace(validation=(columns_val, targets_val)) if judged else labels
     expected = loo_losses(
-        candidates("auto", "auto", 13), columns, None,
-        Labels(ClassTargets(torch.from_numpy(y), 3)), columns,
-    )  # fmt: skip
-    losses = KernelFeaturizer().fit(X, y).loo_losses_
-    assert list(losses) == list(expected)
-    assert_allclose(list(losses.values()), list(expected.values()), rtol=1e-3)
+        candidates("auto", "auto", 13),
+        columns,
+        None if weight is None else torch.from_numpy(weight),
+        scaled,
+        columns,
+    )
+    featurizer = KernelFeaturizer().fit_checked(X, weight, given, torch.device("cpu"), "float64")
+    assert list(featurizer.loo_losses_) == list(expected)
+    losses = featurizer.loo_losses_.values()
+    assert_allclose(list(losses), list(expected.values()), rtol=1e-3)
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "laplacian"])
@@ -121,9 +133,15 @@ def test_n_components_is_the_number_of_landmarks(n_components):
     assert len(np.unique(landmarks, axis=0)) == len(landmarks)
     columns = StandardScaler().fit_transform(X)
     assert all(np.isclose(columns, row).all(axis=1).any() for row in landmarks)
-    Z = featurizer.transform(X)
-    assert Z.shape[1] <= len(landmarks)
-    assert len(featurizer.get_feature_names_out()) == Z.shape[1]
+    assert featurizer.transform(X).shape[1] <= len(landmarks)
+
+
+def test_twins_among_the_landmarks_add_no_features():
+    X = np.repeat(WINE[0][:30], 2, axis=0)
+    featurizer = KernelFeaturizer("rbf", gamma=0.1).fit(X)
+    assert len(featurizer.landmarks_) == 60
+    assert featurizer.transform(X).shape == (60, 30)
+    assert len(featurizer.get_feature_names_out()) == 30
 
 
 def test_as_many_landmarks_as_memory_allows():

@@ -16,15 +16,21 @@ def pairs(rate, k):
 
 
 def simulated(transition, n=3000, sharpness=8.0, shift=0.0, seed=0):
-    """Outputs, labels and classes drawn as the model says they are."""
+    """Outputs, labels and classes drawn as the model says they are.
+
+    With a shift, the first class has half of the rows.
+    """
     draw = np.random.default_rng(seed)
     k = len(transition)
-    outputs = np.eye(k)[draw.integers(k, size=n)] * draw.uniform(0.3, 1, (n, 1))
-    outputs += draw.normal(0, 0.1, (n, k))
+    drawn = draw.integers(k, size=n)
     if shift:
-        outputs[:, 0] += shift
+        drawn[: n // 2] = 0
+    outputs = np.eye(k)[drawn] * draw.uniform(0.3, 1, (n, 1))
+    outputs += draw.normal(0, 0.1, (n, k))
     p = softmax(sharpness * outputs, axis=1)
     classes = (p.cumsum(axis=1) < draw.uniform(size=(n, 1))).sum(axis=1)
     flips = transition[classes].cumsum(axis=1)
     labels = (flips < draw.uniform(size=(n, 1))).sum(axis=1).clip(max=k - 1)
+    if shift:
+        outputs += shift * np.log(np.bincount(labels, minlength=k) / n)
     return torch.from_numpy(outputs), torch.from_numpy(labels), classes

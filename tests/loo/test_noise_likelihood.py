@@ -18,7 +18,7 @@ def log_likelihood(outputs, labels, sharpness, offset, transition):
     return np.log((p @ transition)[np.arange(len(labels)), labels]).sum()
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.1])
+@pytest.mark.parametrize("shift", [0.0, 0.15])
 @pytest.mark.parametrize("k", [2, 4])
 @pytest.mark.parametrize("rate", [0.0, 0.05, 0.25])
 def test_the_likelihood_is_close_to_its_largest(rate, k, shift):
@@ -39,10 +39,12 @@ def test_the_likelihood_is_close_to_its_largest(rate, k, shift):
     )
     # A shift has to gain 2; steps of the grid cost less than the rest.
     assert reached > largest - 2.5
-    if not model.offset.any():
-        return
-    without = -min(minimize(lambda p: loss([p[0], 0, p[1]]), [2, 0.1], bounds=bounds[::2]).fun, 1e9)
-    assert reached > without + 1
+    unshifted = [
+        minimize(lambda p: loss([p[0], 0, p[1]]), [s, 0.1], bounds=bounds[::2]) for s in (1, 3)
+    ]
+    gain = largest + min(found.fun for found in unshifted)
+    if not 1 < gain < 4:
+        assert bool(model.offset.any()) == (gain > 2)
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.1, 0.4])
@@ -71,9 +73,9 @@ def test_ambiguity_is_twice_the_likeliest_sharpness_without_noise():
 
 
 def test_free_rows_climb_to_the_top_of_their_penalised_likelihood():
-    outputs, labels, _ = simulated(pairs(0.2, 3), n=400)
+    outputs, labels, _ = simulated(pairs(0.3, 3), n=400)
     prior, strength = even(0.1, 3), 400 / 3
-    p = softmax(8 * outputs.numpy(), axis=1)
+    p = softmax(5 * outputs.numpy(), axis=1)  # soft: the way up is long
     ones = torch.ones(400, dtype=torch.float64)
     labelled = noise_model._Labelled(outputs, labels, ones, torch.zeros(3))
     objective, transition, share = noise_model._climb(

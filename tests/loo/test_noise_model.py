@@ -124,6 +124,17 @@ def test_rows_of_weight_zero_do_not_count(transition):
     same(model, fit_noise_model(outputs[held], labels[held], weight[held]))
 
 
+def test_rows_of_weight_zero_are_no_evidence():
+    """Few pairs are too little to give up even noise for, whatever else has no weight."""
+    outputs, labels, _ = simulated(pairs(0.3, 3), n=80, sharpness=15.0)
+    model = fit_noise_model(outputs, labels)
+    assert_allclose(model.transition, even(1 - float(model.transition[0, 0]), 3))
+    weight = torch.cat([torch.ones(80), torch.zeros(720)])
+    same(fit_noise_model(outputs.repeat(10, 1), labels.repeat(10), weight), model)
+    repeated = fit_noise_model(outputs.repeat(10, 1), labels.repeat(10)).transition
+    assert not np.allclose(repeated, even(1 - float(repeated[0, 0]), 3))
+
+
 @pytest.mark.parametrize("transition", [even(0.2, 3), pairs(0.3, 3)], ids=["even", "pairs"])
 def test_integer_weights_are_repeated_rows(transition):
     outputs, labels, _ = simulated(transition, n=1500, sharpness=15.0)
