@@ -75,8 +75,8 @@ def test_landmarks_that_repeat_others_add_no_features(kernel):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_single_precision(kernel):
-    X = rows(30)
-    single = features(kernel, 0.3, X.float(), X[:10].float())
-    assert single.dtype == torch.float32
-    double = features(kernel, 0.3, X, X[:10])
-    assert_allclose(single @ single.T, double @ double.T, atol=1e-6)
+    """Eigenvalues are found in double precision: small ones would be rounding errors."""
+    X = rows(150)
+    Z = features(kernel, 0.05, X.float(), X.float())
+    assert Z.dtype == torch.float32
+    assert_allclose(Z @ Z.T, KERNELS[kernel](X, gamma=0.05), atol=1e-5)
