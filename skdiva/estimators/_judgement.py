@@ -64,7 +64,7 @@ class JudgementMixin:
         Returns
         -------
         ndarray of shape (n_rows,)
-            Suspicious where above ``offset_``. "margin": of the ridge with ``sample_weight_``;
+            Suspicious where above ``offset_``. "probability": by the ridge with ``sample_weight_``;
             "derivative": with respect to the weight of a new row, at weight zero; "residual": of
             the ridge with the start weights, in the same standard deviations. A training row of
             weight zero would get the score that it has, with "residual" up to its leverage.

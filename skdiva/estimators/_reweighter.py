@@ -288,10 +288,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
 
 def _rows_kept(data, factor):
     """Rows that kept a quarter of their weight, and all of a class that kept none."""
-    kept = factor >= _KEPT
+    held = np.ones(len(factor), dtype=bool)
+    if data.sample_weight is not None:
+        held = data.sample_weight > 0
+    kept = held & (factor >= _KEPT)
     if data.has_classes:
         codes = data.target.codes
-        kept |= (np.bincount(codes, weights=kept) == 0)[codes]
-    if data.sample_weight is not None:
-        kept &= data.sample_weight > 0
+        kept |= held & (np.bincount(codes, weights=kept) == 0)[codes]
     return np.flatnonzero(kept)

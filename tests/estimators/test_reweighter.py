@@ -110,9 +110,11 @@ def test_drop_slices_fit_params_and_hands_on_the_users_weights():
 
 def test_drop_keeps_a_class_that_kept_no_weight():
     X, y, _ = classes(90)
-    y = np.where(np.arange(90) == 7, 3, y)  # the only one of its class: nothing speaks for it
-    model = DivaReweighter(KNeighborsClassifier(1), apply="drop").fit(X, y)
-    assert_array_equal(model.classes_, model.estimator_.classes_)
+    y[7:9] = 3  # the only ones of their class: nothing speaks for them
+    weight = np.ones(90)
+    for weight[8] in (1, 0):
+        model = DivaReweighter(KNeighborsClassifier(1), apply="drop").fit(X, y, weight)
+        assert_array_equal(model.classes_, model.estimator_.classes_)
 
 
 def test_fit_params_reach_the_inner_estimator():
