@@ -70,8 +70,8 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     offset_ : float
         Rows are outliers if their score is above it.
     suggested_label_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
-        Class with the largest leave-one-out output, or the leave-one-out prediction. It can agree
-        with the given label where the score is not a margin.
+        Class with the largest leave-one-out output, which may be the given one, or the
+        leave-one-out prediction.
     derivative_ : ndarray of shape (n_samples,)
         Derivative of ``loo_loss_`` with respect to the weights, at the start weights (user's
         weights at mean 1, else all 1). Positive: the row is detrimental.

@@ -1,28 +1,9 @@
-"""How badly a label fits what the other rows predict for it. Higher is worse."""
+"""How far a target is from what the other rows predict for it, in standard deviations."""
 
 import torch
 
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
 _MEAN_DEVIATION_TO_SIGMA = 1.2533
-
-
-def label_margins(outputs, labels):
-    """Output of the best other class minus that of the given class.
-
-    Parameters
-    ----------
-    outputs : tensor of shape (n, k)
-        Leave-one-out outputs, or a model's outputs at new rows.
-    labels : int64 tensor of shape (n,)
-        Given labels, codes 0 .. k - 1.
-
-    Returns
-    -------
-    tensor of shape (n,)
-    """
-    own = labels[:, None]
-    others = outputs.scatter(1, own, -torch.inf).amax(dim=1)
-    return others - outputs.gather(1, own)[:, 0]
 
 
 def leave_one_out_deviation(leverage, one_minus_leverage):

@@ -1,4 +1,4 @@
-"""Margins, leave-one-out deviations and the robust scale, against numpy, scipy and statsmodels."""
+"""Leave-one-out deviations and the robust scale, against numpy, scipy and statsmodels."""
 
 import numpy as np
 import pytest
@@ -8,18 +8,10 @@ from scipy.stats import median_abs_deviation
 
 from skdiva.loo import Problem, SquaredError, ValueTargets, predict_leave_one_out
 from skdiva.loo.label_scores import (
-    label_margins,
     leave_one_out_deviation,
     robust_scale,
     root_mean_square,
 )
-
-
-def test_margin_is_best_other_class_minus_own():
-    outputs = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.5, 0.5, 0.0]])
-    labels = torch.tensor([0, 1, 2])
-    assert_allclose(label_margins(outputs, labels), [-0.5, 0.3, 0.5], rtol=1e-6)
-    assert_allclose(outputs[0], [0.7, 0.2, 0.1], rtol=1e-6)  # untouched
 
 
 def test_studentised_residuals_are_those_of_statsmodels():
