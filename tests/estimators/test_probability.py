@@ -107,6 +107,20 @@ def test_a_likely_label_scores_lower_than_an_unlikely_one():
     assert max(map(np.max, by_class)) <= 1
 
 
+def test_the_number_of_threads_decides_no_flag():
+    X, y = load_digits(return_X_y=True)
+    y[::9] = (y[::9] + 1) % 10
+    threads, flags = torch.get_num_threads(), []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            flags.append(DivaOutlierDetector().fit_predict(X, y))
+    finally:
+        torch.set_num_threads(threads)
+    assert (flags[0] == flags[1]).mean() >= 0.999
+    assert 150 < (flags[0] == -1).sum() < 250
+
+
 def test_the_dtype_decides_little():
     X, y, _ = classes(200, wrong=20)
     single, double = (
