@@ -2,7 +2,13 @@
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
 from sklearn.utils import check_array, gen_batches
 
 # Rows standardised at a time: the block stays in cache, and nothing of X's size is copied.
@@ -85,13 +91,13 @@ def _fit_encoder(X):
         max_categories=_MAX_CATEGORIES,
         sparse_output=False,
     )
-    ordinal_encoder = OrdinalEncoder(
-        categories=[np.asarray(X[name].dtype.categories) for name in ordinal]
-    )
+    ordinal_encoders = [
+        (f"ordinal {name}", _ordinal_encoder(X[name].dtype.categories), [name]) for name in ordinal
+    ]
     encoder = ColumnTransformer(
         [
             ("nominal", nominal_encoder, nominal),
-            ("ordinal", ordinal_encoder, ordinal),
+            *ordinal_encoders,
             ("numeric", "passthrough", numeric),
         ]
     )
@@ -104,6 +110,16 @@ def _fit_encoder(X):
         blocks.append(np.arange(start, start + width))
         start += width
     return encoder, blocks
+
+
+def _ordinal_encoder(categories):
+    """Positions of ordered categories, which are compared as text: numbers may be in any order."""
+    texts = np.asarray(categories).astype(str)
+    return make_pipeline(FunctionTransformer(_as_text), OrdinalEncoder(categories=[texts]))
+
+
+def _as_text(column):
+    return np.asarray(column).astype(str)
 
 
 def _by_kind(X):

@@ -238,3 +238,12 @@ def test_dates_are_refused(frame):
     message = r"got dtype datetime.* in column 'day'\. Convert it, drop it, or pass featurizer="
     with pytest.raises(ValueError, match=f"(?i){message}"):
         has_categories(X)
+
+
+def test_ordered_numbers_keep_the_order_that_they_were_given():
+    pd = pytest.importorskip("pandas")
+    grades = pd.Categorical([3, 1, 2] * 10, categories=[3, 1, 2], ordered=True)
+    frame = pd.DataFrame({"grade": grades, "x": np.arange(30.0)})
+    columns = StandardizedColumns().fit(frame).transform(frame, "float64")
+    expected = StandardScaler().fit_transform(np.array([[0.0], [1.0], [2.0]] * 10))
+    assert_allclose(columns[:, :1], expected)
