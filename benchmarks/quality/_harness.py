@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, median
@@ -53,6 +54,17 @@ def average(measures):
     return {
         name: (median if name == "seconds" else fmean)(run[name] for run in measures)
         for name in measures[0]
+    }
+
+
+def means_by_problem(jobs, answers):
+    """Return {problem: {method: mean measures}}; the first three parts of a job are its problem."""
+    runs = defaultdict(list)
+    for job, measures in zip(jobs, answers, strict=True):
+        runs[job[:3]].append(measures)
+    return {
+        problem: {method: average(run[method] for run in found) for method in found[0]}
+        for problem, found in runs.items()
     }
 
 

@@ -14,8 +14,8 @@ from statistics import fmean, median
 
 import numpy as np
 from _harness import (
-    average,
     markdown_table,
+    means_by_problem,
     measure,
     parser,
     run_parallel,
@@ -94,7 +94,7 @@ def summary(means):
     kinds = defaultdict(list)
     for (_, kind, rate), measures in means.items():
         if kind != "none":
-            kinds[kind if kind == "people" else label(kind, rate)].append(measures)
+            kinds[label(kind, rate)].append(measures)
             kinds["all"].append(measures)
     tables = []
     for name in ("F1", "AUC", "AP"):
@@ -145,13 +145,7 @@ def main():
     known = [*OWN, *available(CLEAN, folder), *available(HUMAN, folder)]
     jobs = all_jobs(arguments.sets or known, folder, arguments.seeds)
     answers = run_parallel(detect, jobs, arguments.jobs)
-    runs = defaultdict(list)
-    for job, measures in zip(jobs, answers, strict=True):
-        runs[job[:3]].append(measures)
-    means = {
-        problem: {method: average(run[method] for run in runs[problem]) for method in METHODS}
-        for problem in runs
-    }
+    means = means_by_problem(jobs, answers)
     write(REPORT.format(
         seeds=arguments.seeds, where=where_it_ran(arguments.jobs), summary=summary(means),
         ahead=shares_ahead(means), f1=by_problem(means, "F1"), auc=by_problem(means, "AUC"),

@@ -6,13 +6,12 @@ A share of the targets gets an error of either sign: gross, 3 to 6 standard devi
 moderate, 1 to 2. Every method is run at its own defaults on the same rows.
 """
 
-from collections import defaultdict
 from itertools import product
 
 import numpy as np
 from _harness import (
-    average,
     markdown_table,
+    means_by_problem,
     measure,
     parser,
     run_parallel,
@@ -132,13 +131,7 @@ def main():
     folder = arguments.data
     names = arguments.sets or ["diabetes", *available(REGRESSION, folder)]
     jobs = [(*job, folder) for job in product(names, ERRORS, RATES, range(arguments.seeds))]
-    runs = defaultdict(list)
-    for job, measures in zip(jobs, run_parallel(detect, jobs, arguments.jobs), strict=True):
-        runs[job[:3]].append(measures)
-    means = {
-        problem: {m: average(run[m] for run in found) for m in METHODS}
-        for problem, found in runs.items()
-    }
+    means = means_by_problem(jobs, run_parallel(detect, jobs, arguments.jobs))
     parts = [
         "# Wrong targets, found",
         f"`python benchmarks/quality/regression_noise.py`, seeds: {arguments.seeds}; sets of more "

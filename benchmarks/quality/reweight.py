@@ -26,7 +26,6 @@ from sklearn.preprocessing import StandardScaler
 
 from skdiva import DivaOutlierDetector, DivaReweighter
 from skdiva.datasets import flip_labels
-from skdiva.features import KernelFeaturizer
 
 TEST_SHARE = 0.3
 CLEAN_SPLITS = 10
@@ -55,7 +54,7 @@ def all_weights(X, y, is_wrong, seed):
         "known clean": ones * ~is_wrong,
     }
     if is_wrong.any():
-        rows = Rows(X, KernelFeaturizer().fit(X, y).transform(X), y, seed)
+        rows = Rows(X, detector.featurizer_.transform(X), y, seed)
         weights["cleanlab dropped"] = ones * ~cleanlab_logistic(rows).flagged
     return {name: weights[name] for name in WEIGHTS if name in weights}
 
