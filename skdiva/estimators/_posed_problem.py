@@ -14,9 +14,10 @@ from skdiva.estimators._targets import Classes
 from skdiva.features._choice import Labels
 from skdiva.loo.curation import curate, learn_weights
 from skdiva.loo.judged_steps import descend_if_it_helps
+from skdiva.loo.evaluation import evaluate, fit_ridge, new_row_form
 from skdiva.loo.losses import LogLoss, SquaredError
 from skdiva.loo.penalty import choose_penalty
-from skdiva.loo.problem import Problem, evaluate, fit_ridge, new_row_form
+from skdiva.loo.problem import Problem
 from skdiva.loo.targets import ClassTargets, ValueTargets
 from skdiva.loo.weight_descent import descend
 

@@ -2,18 +2,20 @@
 
 from skdiva.loo.brute_force import brute_force_derivative, brute_force_loo
 from skdiva.loo.curation import Curation, curate, learn_weights
-from skdiva.loo.expected_f1 import expected_f1_threshold
-from skdiva.loo.losses import LogLoss, SquaredError
-from skdiva.loo.noise_model import NoiseModel, fit_noise_model
-from skdiva.loo.penalty import Penalty, choose_penalty
-from skdiva.loo.problem import (
+from skdiva.loo.evaluation import (
     Evaluation,
-    Problem,
     evaluate,
     fit_ridge,
     new_row_form,
     predict_leave_one_out,
 )
+from skdiva.loo.expected_f1 import expected_f1_threshold
+from skdiva.loo.joint_gram import JointGram
+from skdiva.loo.joint_problem import JointProblem
+from skdiva.loo.losses import LogLoss, SquaredError
+from skdiva.loo.noise_model import NoiseModel, fit_noise_model
+from skdiva.loo.penalty import Penalty, choose_penalty
+from skdiva.loo.problem import Problem
 from skdiva.loo.targets import ClassTargets, ValueTargets
 from skdiva.loo.weight_descent import Descent, descend
 
@@ -22,6 +24,8 @@ __all__ = [
     "Curation",
     "Descent",
     "Evaluation",
+    "JointGram",
+    "JointProblem",
     "LogLoss",
     "NoiseModel",
     "Penalty",

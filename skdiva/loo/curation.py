@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skdiva.loo.evaluation import Evaluation, evaluate, predict_leave_one_out
 from skdiva.loo.noise_model import NoiseModel, fit_noise_model
-from skdiva.loo.problem import Evaluation, evaluate, predict_leave_one_out
 from skdiva.loo.weight_descent import (
     Descent,
     Ties,

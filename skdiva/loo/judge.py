@@ -10,16 +10,17 @@ _LOSS_ROWS = 2**16  # losses are evaluated this many rows at a time
 
 def judge(problem, smoother, loo):
     """Mean loss and its derivative with respect to every judged prediction, (n, k) or (m, k)."""
-    predictions, targets = loo.loo_predictions, problem.targets
+    predictions, targets = problem.predictions(loo.loo_predictions), problem.targets
     weight = problem.validation_weight
     if problem.validation is not None:
-        features, targets = problem.validation
-        predictions = smoother.predict(features, problem.targets)
+        targets = problem.validation[1]
+        rows = smoother.predict(problem.validation_rows, problem.row_targets)
+        predictions = problem.predictions(rows)
         if targets.initial_outputs is not None:
             predictions = predictions + targets.initial_outputs
         weight = predictions.new_ones(targets.n_rows)
     loss, gradient = _loss_and_gradient(problem.loss, predictions, targets, weight)
-    return loss, gradient.to(loo.residuals.dtype)
+    return loss, problem.by_row(gradient.to(loo.residuals.dtype))
 
 
 def _loss_and_gradient(loss, predictions, targets, weight):

@@ -10,7 +10,7 @@ import copy
 
 import torch
 
-from skdiva.loo.problem import evaluate
+from skdiva.loo.evaluation import evaluate
 from skdiva.loo.targets import ClassTargets
 from skdiva.loo.weight_descent import descend, no_step, steps
 

@@ -67,10 +67,11 @@ def choose_penalty(problem, sample_weight):
     ValueError
         If no penalty on the grid leaves usable leave-one-out predictions.
     """
+    problem, sample_weight = problem.for_penalty(sample_weight)
     weight = problem.layout.arrange(sample_weight)
     require_two_groups(problem.layout, weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
-        penalty = _search(_Spectrum(problem, weight, dtype), *_LIMITS[dtype])
+        penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype])
         if penalty is not None:
             return penalty
     raise ValueError(
@@ -116,7 +117,7 @@ def _best(exponents, losses):
     return max(x for x in exponents if losses[x] <= smallest * (1 + _TIE))
 
 
-class _Spectrum:
+class Spectrum:
     """Rotated rows and eigenvalues of one weighted ridge problem (visiting order)."""
 
     def __init__(self, problem, sample_weight, dtype):
@@ -132,6 +133,8 @@ class _Spectrum:
         self.constant = 0.0  # the intercept's share of every entry of H
         if problem.fit_intercept:
             self.constant = 1 / float(sample_weight.double().sum())
+        self.targets, self.judge_weight = problem.targets, problem.validation_weight
+        self.judge_total = float(self.judge_weight.double().sum())
         self.mean = weighted_target_mean(problem.targets, self.weight, problem.fit_intercept)
         self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0])
         self.moment = weighted_moment(self.rows, self.weight, problem.targets, self.mean)
@@ -174,14 +177,14 @@ class _Spectrum:
             return self._validation_losses(coef, len(alphas))
 
         def add(total, block, rotated, weight, judge):
-            values = centered_targets(self.problem.targets, self.mean, block.rows, self.dtype)
+            values = centered_targets(self.targets, self.mean, block.rows, self.dtype)
             residuals = (rotated @ coef).unflatten(1, (len(alphas), -1)) - values[:, None, :]
             squares = self._loo_squares(block, rotated, weight, shrunk, residuals)
             loss = judge.double() @ squares.double()
             return (loss if total is None else total[0].add_(loss),)
 
-        judge = self.problem.validation_weight
-        return self.rows.reduce(add, self.weight, judge)[0] / judge.double().sum()
+        judge = self.judge_weight
+        return self.rows.reduce(add, self.weight, judge)[0] / self.judge_total
 
     def _loo_squares(self, block, rotated, weight, shrunk, residuals):
         """Squared LOO residuals (b, A), summed over outputs."""

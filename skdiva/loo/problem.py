@@ -1,54 +1,12 @@
-"""One weighted ridge problem, asked for its leave-one-out loss and its dataset derivative.
+"""One weighted ridge problem: features, targets, loss, and who is left out together.
 
-The front door of ``skdiva.loo``: arrays come and go in input order; blocks, visiting order and the
-choice of a precision that suffices stay behind it.
+Arrays come and go in input order; blocks and visiting order stay behind it.
 """
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
-
-from skdiva.loo.judge import judge
-from skdiva.loo.leave_one_out import leave_one_out
 from skdiva.loo.losses import check_loss
-from skdiva.loo.own_blocks import require_two_groups
-from skdiva.loo.precision import InsufficientPrecisionError, full_float32
+from skdiva.loo.penalty import Spectrum
 from skdiva.loo.row_blocks import TensorRows, default_batch_size, make_layout
 from skdiva.loo.smoother import make_smoother
-from skdiva.loo.weight_derivative import loo_weight_derivative, validation_weight_derivative
-
-
-class Evaluation(NamedTuple):
-    """Leave-one-out answers at given weights, in input order.
-
-    Attributes
-    ----------
-    loss : float
-        Mean leave-one-out loss over the validation weights, or mean validation loss.
-    derivative : tensor of shape (n,) or None
-        Derivative of ``loss`` with respect to the sample weights.
-    loo_predictions : tensor of shape (n, k)
-        Initial outputs included.
-    loo_residuals : tensor of shape (n, k)
-        Prediction minus target.
-    leverage : tensor of shape (n,)
-        h_i.
-    one_minus_leverage : tensor of shape (n,)
-        1 - a_i h_i.
-    coef : tensor of shape (p, k)
-        Coefficients of the model trained on all rows.
-    intercept : tensor of shape (k,)
-    """
-
-    loss: float
-    derivative: Tensor | None
-    loo_predictions: Tensor
-    loo_residuals: Tensor
-    leverage: Tensor
-    one_minus_leverage: Tensor
-    coef: Tensor
-    intercept: Tensor
 
 
 class Problem:
@@ -85,7 +43,7 @@ class Problem:
         batch_size="auto",
     ):
         check_loss(loss)
-        n_rows, n_columns = features.shape
+        n_rows, n_columns = features.shape[0], features.shape[-1]
         if batch_size == "auto":
             batch_size = default_batch_size(n_columns, features.device, features.itemsize)
         self.features = features
@@ -112,178 +70,42 @@ class Problem:
         """Factorise at the weights (visiting order)."""
         return make_smoother(self.rows(dtype), sample_weight, alpha, self.fit_intercept)
 
+    def spectrum(self, sample_weight, dtype):
+        """Decompose at the weights (visiting order), for the search of the penalty."""
+        return Spectrum(self, sample_weight, dtype)
 
-def evaluate(problem, sample_weight, alpha):
-    """Loss, dataset derivative and leave-one-out predictions at given weights.
+    def for_penalty(self, sample_weight):
+        """The problem and the weights (input order) that the penalty is chosen on."""
+        return self, sample_weight
 
-    Parameters
-    ----------
-    problem : Problem
-    sample_weight : tensor of shape (n,)
-        Non-negative.
-    alpha : float
-        Ridge penalty, positive.
+    # Where outputs share their coefficients, a sample has several rows: see `JointProblem`.
 
-    Returns
-    -------
-    Evaluation
+    @property
+    def row_targets(self):
+        """Targets of the rows of the ridge model."""
+        return self.targets
 
-    Raises
-    ------
-    ValueError
-        If ``alpha`` is too small even for float64, or one row or group holds all the weight.
+    @property
+    def validation_rows(self):
+        """Features of the validation set, one row each."""
+        return self.validation[0]
 
-    Notes
-    -----
-    Leave-one-out residuals are e_i / (1 - a_i h_i), equation 13 of the paper without the division
-    by the weight; the derivative is that of section 3.3, see ``weight_derivative.py``.
+    def by_sample(self, row_array):
+        """Answers for rows as answers for samples."""
+        return row_array
 
-    Examples
-    --------
-    >>> import torch
-    >>> from skdiva.loo import ClassTargets, LogLoss, Problem, evaluate
-    >>> features = torch.tensor([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2]])
-    >>> labels = torch.tensor([0, 0, 1, 1, 1, 1])  # the third is doubtful
-    >>> problem = Problem(features, ClassTargets(labels, 2), loss=LogLoss())
-    >>> answer = evaluate(problem, torch.ones(6), alpha=0.1)
-    >>> int(answer.derivative.argmax())
-    2
-    """
-    return _with_sufficient_precision(problem, sample_weight, alpha, _evaluate)
+    def by_row(self, sample_array):
+        """Answers for samples as answers for rows."""
+        return sample_array
 
+    def predictions(self, row_predictions):
+        """Predictions of rows as those of samples (n, k)."""
+        return row_predictions
 
-def predict_leave_one_out(problem, sample_weight, alpha):
-    """Loss and leave-one-out predictions: `evaluate` with ``derivative=None``, at half the cost.
+    def sum_over_outputs(self, row_derivative):
+        """Derivative with respect to the weights of samples."""
+        return row_derivative
 
-    Parameters
-    ----------
-    problem : Problem
-    sample_weight : tensor of shape (n,)
-        Non-negative.
-    alpha : float
-        Ridge penalty, positive.
-
-    Returns
-    -------
-    Evaluation
-
-    Raises
-    ------
-    ValueError
-        As `evaluate`.
-    """
-    return _with_sufficient_precision(problem, sample_weight, alpha, _predict_leave_one_out)
-
-
-def fit_ridge(problem, sample_weight, alpha):
-    """Fit the weighted ridge model itself (paper equation 6).
-
-    Parameters
-    ----------
-    problem : Problem
-    sample_weight : tensor of shape (n,)
-        Non-negative.
-    alpha : float
-        Ridge penalty, positive.
-
-    Returns
-    -------
-    coef : tensor of shape (p, k)
-    intercept : tensor of shape (k,), float64
-        Evaluated in float64, the model predicts exactly however large the means of the features.
-
-    Raises
-    ------
-    ValueError
-        As `evaluate`.
-    """
-
-    def fit(problem, smoother):
-        return smoother.coefficients(problem.targets)
-
-    return _with_sufficient_precision(problem, sample_weight, alpha, fit)
-
-
-def new_row_form(problem, sample_weight, alpha):
-    """Prepare the derivative for rows outside the training set (paper section 3.4, Extend).
-
-    Parameters
-    ----------
-    problem : Problem
-    sample_weight : tensor of shape (n,)
-        Non-negative.
-    alpha : float
-        Ridge penalty, positive.
-
-    Returns
-    -------
-    NewRowForm
-        Its ``derivative(features, residuals)`` is that of the mean loss with respect to the
-        weight, now zero, of new rows (m, p).
-
-    Raises
-    ------
-    ValueError
-        As `evaluate`.
-    """
-
-    def make(problem, smoother):
-        loo = leave_one_out(smoother, problem.targets)
-        _, gradient = judge(problem, smoother, loo)
-        if problem.validation is not None:
-            return smoother.adjoint_form(problem.validation[0], gradient)
-        first = smoother.solve_left_out(gradient, transposed=True)
-        return smoother.new_row_form(first, smoother.sample_weight[:, None] * loo.loo_residuals)
-
-    return _with_sufficient_precision(problem, sample_weight, alpha, make)
-
-
-@full_float32()
-def _with_sufficient_precision(problem, sample_weight, alpha, function):
-    """Call ``function(problem, smoother)``, in float64 where the features' dtype falls short."""
-    weight = problem.layout.arrange(sample_weight)
-    require_two_groups(problem.layout, weight)
-    for dtype in dict.fromkeys((problem.dtype, torch.float64)):
-        try:
-            return function(problem, problem.smoother(weight, alpha, dtype))
-        except InsufficientPrecisionError as error:
-            reason = error
-    raise ValueError(
-        f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
-        "Use a larger alpha, or remove rows or columns that duplicate or dwarf the others."
-    ) from reason
-
-
-def _predict_leave_one_out(problem, smoother):
-    loo = leave_one_out(smoother, problem.targets)
-    loss, _ = judge(problem, smoother, loo)
-    return _evaluation(problem, smoother, loo, loss, None)
-
-
-def _evaluate(problem, smoother):
-    loo = leave_one_out(smoother, problem.targets)
-    loss, gradient = judge(problem, smoother, loo)
-    if problem.validation is None:
-        derivative = loo_weight_derivative(smoother, loo, gradient)
-    else:
-        features = problem.validation[0]
-        derivative = validation_weight_derivative(smoother, loo.residuals, features, gradient)
-    return _evaluation(problem, smoother, loo, loss, derivative)
-
-
-def _evaluation(problem, smoother, loo, loss, derivative):
-    def restore(array, dtype=problem.dtype):
-        return problem.layout.restore(array).to(dtype)
-
-    # Regression targets keep their own precision, and so do predictions of them.
-    wide = problem.targets.block(slice(0, 0), problem.dtype).dtype
-
-    return Evaluation(
-        loss,
-        None if derivative is None else restore(derivative),
-        restore(loo.loo_predictions, wide),
-        restore(loo.loo_residuals),
-        restore(loo.leverage),
-        restore(loo.one_minus_leverage),
-        *smoother.coefficients(problem.targets),
-    )
+    def coefficients(self, smoother):
+        """Coefficients and intercept of the model itself."""
+        return smoother.coefficients(self.targets)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skdiva.loo.evaluation import Evaluation, evaluate, predict_leave_one_out
 from skdiva.loo.own_blocks import n_groups_with_weight
-from skdiva.loo.problem import Evaluation, evaluate, predict_leave_one_out
 
 LARGEST_FACTOR = 2.0
 CLASS_FLOOR = 0.01  # factor kept by the rows of a class that would otherwise lose all its weight
