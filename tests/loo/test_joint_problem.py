@@ -62,7 +62,9 @@ def test_the_model_itself(fit_intercept, shape):
     assert_close(duals @ data.features.flatten(0, 1), expected, 1e-9)
 
 
-@pytest.mark.parametrize("case", [{}, {"grouped": True}, {"n_val": 20, "seed": 3}, {"fit_intercept": False}])
+@pytest.mark.parametrize(
+    "case", [{}, {"grouped": True}, {"n_val": 20, "seed": 3}, {"fit_intercept": False}]
+)
 @pytest.mark.parametrize("by_gram", [False, True])
 def test_penalty_is_the_best_of_the_grid(case, by_gram, shape):
     data = JointData(*shape, loss="squared_error", **case)
