@@ -42,15 +42,11 @@ class _Criterion:
     offset = 0.0
     target_type = None
 
-    def keep_model(self, evaluation):
-        self.coef, self.intercept = to_host(evaluation.coef), to_host(evaluation.intercept)
+    def keep_model(self, posed, evaluation):
+        self.coef, self.intercept = posed.model(evaluation.coef, evaluation.intercept)
 
-    @property
-    def dtype(self):
-        return self.coef.dtype.name
-
-    def predict(self, features, initial_outputs):
-        return linear_outputs(features, self.coef, self.intercept, initial_outputs)
+    def predict(self, rows):
+        return rows.linear_outputs(self.coef, self.intercept)
 
 
 class Probability(_Criterion):
@@ -66,7 +62,7 @@ class Probability(_Criterion):
         from skdiva.loo.expected_f1 import expected_f1_threshold
 
         start, final, factor, noise = posed.curate()
-        self.keep_model(final)
+        self.keep_model(posed, final)
         self.noise = {name: _plain(part) for name, part in noise._asdict().items()}
         outputs, labels = final.loo_predictions, posed.classes
         wrong = noise.wrong_probability(outputs, labels)
@@ -78,11 +74,11 @@ class Probability(_Criterion):
         }
         return Verdict(to_host(wrong), start, outputs, factor, extra)
 
-    def score(self, features, initial_outputs, target):
+    def score(self, rows, target):
         """Score new rows by the outputs of the model of the curated weights."""
         from skdiva.loo.noise_model import NoiseModel
 
-        outputs = self.predict(features, initial_outputs)
+        outputs = self.predict(rows)
         tensors = {name: _tensor(self.noise[name]) for name in ("offset", "transition")}
         noise = NoiseModel(**self.noise | tensors)
         return to_host(noise.wrong_probability(_tensor(outputs), _tensor(target.codes)))
@@ -94,18 +90,30 @@ class Derivative(_Criterion):
     def judge(self, posed):
         """Score the training rows at the start weights."""
         start = posed.evaluate()
-        self.keep_model(start)
-        self.form = posed.new_row_form()
+        self.keep_model(posed, start)
+        self.form, self.center = posed.new_row_form()
         return _at_start(start.derivative, start)
 
-    def score(self, features, initial_outputs, target):
+    def score(self, rows, target):
         """Score new rows by the derivative at weight zero."""
+        from skdiva.loo.joint_problem import augmented_rows
         from skdiva.loo.new_rows import NewRowForm
 
-        residuals = self.predict(features, initial_outputs) - _dense(target)
+        if self.form is None:
+            raise ValueError(
+                "criterion='derivative' scores new rows of a linearised network only where its "
+                "Jacobians have fewer columns than there are outputs of all training rows. Project "
+                "them with n_components=... of the featurizer, or use another criterion."
+            )
+        residuals = _tensor(self.predict(rows) - _dense(target))
         form = NewRowForm(*(_tensor(part.astype(np.float64)) for part in self.form.values()))
-        features = _tensor(to_host(features).astype(np.float64))
-        return to_host(form.derivative(features, _tensor(residuals)))
+        features = _tensor(to_host(rows.features()).astype(np.float64))
+        if features.ndim == 2:
+            return to_host(form.derivative(features, residuals))
+        # The rows of all outputs of a sample share its weight.
+        center = None if self.center is None else _tensor(self.center)
+        derivative = form.derivative(augmented_rows(features, center), residuals.reshape(-1, 1))
+        return to_host(derivative.reshape(residuals.shape).sum(dim=1))
 
 
 class Residual(_Criterion):
@@ -122,26 +130,20 @@ class Residual(_Criterion):
         from skdiva.loo.label_scores import leave_one_out_deviation, robust_scale
 
         start = posed.evaluate()
-        self.keep_model(start)
+        self.keep_model(posed, start)
         deviation = leave_one_out_deviation(start.leverage, start.one_minus_leverage)
-        residuals = start.loo_residuals / deviation[:, None]
+        residuals = start.loo_residuals / deviation.reshape(len(deviation), -1)
         self.scale = to_host(robust_scale(residuals[posed.start_weight > 0]))
         return _at_start(self._size(to_host(residuals)), start)
 
-    def score(self, features, initial_outputs, target):
+    def score(self, rows, target):
         """Score new rows by the residual of the model of the start weights."""
-        return self._size(self.predict(features, initial_outputs) - target.values)
+        return self._size(self.predict(rows) - target.values)
 
     def _size(self, residuals):
         from skdiva.loo.label_scores import root_mean_square
 
         return to_host(root_mean_square(_tensor(residuals / self.scale)))
-
-
-def linear_outputs(features, coef, intercept, initial_outputs):
-    """Outputs (m, k) of a linear model, in float64: means of features may be large."""
-    outputs = to_host(features).astype(np.float64) @ coef.astype(np.float64) + intercept
-    return outputs if initial_outputs is None else outputs + to_host(initial_outputs)
 
 
 def _at_start(scores, start):

@@ -1,9 +1,10 @@
 """From X to the features (n, p) whose leave-one-out errors are differentiated."""
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples, check_array
 
-from skdiva.arrays.containers import is_tensor
+from skdiva.arrays.containers import is_tensor, to_host
 from skdiva.features import KernelFeaturizer
 from skdiva.features._columns import has_categories
 
@@ -14,7 +15,28 @@ def make_feature_map(featurizer, X):
         return RawFeatures()
     if isinstance(featurizer, str):
         return ChosenFeatures(not has_categories(X))
+    if hasattr(featurizer, "jacobian_tiles"):
+        from skdiva.estimators._linearized import LinearizedFeatures
+
+        return LinearizedFeatures(featurizer)
     return TransformedFeatures(featurizer)
+
+
+class MappedRows:
+    """Rows of X, mapped to features when these are asked for."""
+
+    def __init__(self, feature_map, X, n_outputs):
+        self.feature_map, self.X, self.n_outputs = feature_map, X, n_outputs
+
+    def features(self):
+        """Features (m, p), or (m, k, p) per output."""
+        return self.feature_map.transform(self.X)
+
+    def linear_outputs(self, coef, intercept):
+        """Outputs (m, k) of a linear model, in float64: means of features may be large."""
+        outputs = self.feature_map.product(self.X, coef) + intercept
+        initial = self.feature_map.initial_outputs(self.X, self.n_outputs)
+        return outputs if initial is None else outputs + to_host(initial)
 
 
 class RawFeatures:
@@ -30,6 +52,10 @@ class RawFeatures:
     def transform(self, X):
         """Return X."""
         return X
+
+    def product(self, X, coef):
+        """Features times coefficients, in float64."""
+        return to_host(self.transform(X)).astype(np.float64) @ coef.astype(np.float64)
 
     def initial_outputs(self, _X, _n_outputs):
         """None: there is no network to start from."""
@@ -59,7 +85,7 @@ class ChosenFeatures(RawFeatures):
         return self.featurizer.transform_checked(X)
 
 
-class TransformedFeatures:
+class TransformedFeatures(RawFeatures):
     """What a transformer makes of X, which may hold anything the transformer takes."""
 
     reads_numbers = False
@@ -70,6 +96,7 @@ class TransformedFeatures:
     def fit_transform(self, data, _posed):
         """Fit the clone as a Pipeline would."""
         X, y = data.X_checked, data.y
+        self._n_outputs = data.target.n_outputs
         if hasattr(self.featurizer, "fit_transform"):
             features = self.featurizer.fit_transform(X, y)
         else:
@@ -107,9 +134,21 @@ class TransformedFeatures:
                 input_name="features",
                 estimator=self._name,
             )
-        if features.ndim != 2 or len(features) != _num_samples(X):
+        n_rows = _num_samples(X)
+        if features.ndim not in (2, 3) or len(features) != n_rows:
             raise ValueError(
                 f"featurizer={self._name} must turn X into one row of features per row, shape "
-                f"({_num_samples(X)}, p); got shape {tuple(features.shape)}."
+                f"({n_rows}, p); got shape {tuple(features.shape)}. Per-output features "
+                f"({n_rows}, k, p) are taken too."
             )
+        if features.ndim == 3 and features.shape[1] != self._n_outputs:
+            self.refuse_outputs("must give features per output", features.shape)
         return features
+
+    def refuse_outputs(self, what, shape):
+        """Raise: the network has other outputs than y has classes or targets."""
+        raise ValueError(
+            f"{self._name} {what}, one for each of the {self._n_outputs} classes or targets of y; "
+            f"got shape {tuple(shape)}. Give the backbone that many outputs "
+            "(skdiva.features.replace_head)."
+        )

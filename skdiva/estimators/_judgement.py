@@ -6,7 +6,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skdiva.arrays.containers import to_host
-from skdiva.estimators._criteria import linear_outputs
+from skdiva.estimators._feature_maps import MappedRows
 from skdiva.estimators._inputs import check_X
 from skdiva.estimators._targets import read_labels
 
@@ -75,10 +75,10 @@ class JudgementMixin:
             If X or y is not as in `fit`.
         """
         check_is_fitted(self)
-        features, outputs = self._read_features(X)
+        rows = self._read_rows(X)
         target = self._target_.encode(y)
-        check_consistent_length(features, target.given)
-        return self._criterion_.score(features, outputs, target)
+        check_consistent_length(rows.X, target.given)
+        return self._criterion_.score(rows, target)
 
     def score(self, X, y, sample_weight=None):
         """Return the score of a ridge trained on the inliers, so that a search can tune.
@@ -108,13 +108,10 @@ class JudgementMixin:
         return float(np.average(given == predicted, weights=weight))
 
     def _predict(self, X):
-        features, outputs = self._read_features(X)
-        predictions = linear_outputs(features, self.coef_, self.intercept_, outputs)
+        predictions = self._read_rows(X).linear_outputs(self.coef_, self.intercept_)
         return self._target_.decode(predictions)
 
-    def _read_features(self, X):
-        """Return features and initial outputs."""
+    def _read_rows(self, X):
         feature_map = self._feature_map_
         X = check_X(self, X, numeric=feature_map.reads_numbers, reset=False)
-        outputs = feature_map.initial_outputs(X, self._target_.n_outputs)
-        return feature_map.transform(X), outputs
+        return MappedRows(feature_map, X, self._target_.n_outputs)

@@ -13,8 +13,10 @@ from skdiva.estimators._feature_maps import TransformedFeatures
 from skdiva.estimators._targets import Classes
 from skdiva.features._choice import Labels
 from skdiva.loo.curation import curate, learn_weights
-from skdiva.loo.judged_steps import descend_if_it_helps
 from skdiva.loo.evaluation import evaluate, fit_ridge, new_row_form
+from skdiva.loo.joint_gram import JointGram
+from skdiva.loo.joint_problem import JointProblem
+from skdiva.loo.judged_steps import descend_if_it_helps
 from skdiva.loo.losses import LogLoss, SquaredError
 from skdiva.loo.penalty import choose_penalty
 from skdiva.loo.problem import Problem
@@ -40,18 +42,21 @@ class PosedProblem:
         self.data, self.feature_map = data, feature_map
         self.dtype = self._dtype(data.X_checked)
         features = feature_map.fit_transform(data, self)
-        if isinstance(feature_map, TransformedFeatures):
+        if isinstance(features, JointGram):
+            self.dtype = self._dtype(features.train)
+        elif isinstance(feature_map, TransformedFeatures):
             self.dtype = self._dtype(features)
         weight = data.sample_weight
         self.start_weight = None if weight is None else self._floats(weight)
-        self.problem = Problem(
+        make = Problem if getattr(features, "ndim", 0) == 2 else JointProblem
+        self.problem = make(
             self._features(features),
             self._targets(data.X_checked, data.target),
             loss=_loss(estimator.loss, data.target),
             fit_intercept=estimator.fit_intercept,
             validation_weight=self.start_weight,
             groups=self._codes(data.groups),
-            validation=self._validation(data),
+            validation=self._validation(data, features),
             batch_size=estimator.batch_size,
         )
         if self.start_weight is None:
@@ -99,12 +104,30 @@ class PosedProblem:
     def ridge(self, sample_weight):
         """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge at the weights, as arrays."""
         weight = self._floats(sample_weight)
-        return tuple(to_host(part) for part in fit_ridge(self.problem, weight, self.alpha))
+        return self.model(*fit_ridge(self.problem, weight, self.alpha))
+
+    def model(self, coef, intercept):
+        """Coefficients of the features, and intercepts, as arrays."""
+        if self._is_gram:
+            X, fit_intercept = self.data.X_checked, self.estimator.fit_intercept
+            coef, intercept = self.feature_map.from_duals(X, coef, intercept, fit_intercept)
+        return to_host(coef), to_host(intercept)
 
     def new_row_form(self):
-        """Return the form that scores new rows at weight zero, as arrays by name."""
+        """Return the form that scores new rows at weight zero, as arrays by name, and a centre.
+
+        The centre is that of features per output. Both are None where only inner products are
+        known.
+        """
+        if self._is_gram:
+            return None, None
         form = new_row_form(self.problem, self.start_weight, self.alpha)
-        return {name: to_host(part) for name, part in form._asdict().items()}
+        center = getattr(self.problem, "center", None)
+        return {name: to_host(part) for name, part in form._asdict().items()}, to_host(center)
+
+    @property
+    def _is_gram(self):
+        return getattr(self.problem, "by_gram", False)
 
     def _alpha(self):
         if self.estimator.alpha != "auto":
@@ -115,6 +138,8 @@ class PosedProblem:
         return choose_dtype(self.estimator.dtype, array, *self.data.given)
 
     def _features(self, features):
+        if isinstance(features, JointGram):
+            return JointGram(self._features(features.train))
         tensor = self._floats(features)
         if not all_finite(tensor):
             raise ValueError(
@@ -134,10 +159,13 @@ class PosedProblem:
             return ClassTargets(self._codes(target.codes), target.n_outputs, outputs)
         return ValueTargets(to_tensor(target.values, self.device, "float64"), outputs)
 
-    def _validation(self, data):
+    def _validation(self, data, features):
         if data.X_val is None:
             return None
-        features = self.feature_map.transform(data.X_val)
+        if isinstance(features, JointGram):
+            features = features.validation
+        else:
+            features = self.feature_map.transform(data.X_val)
         return self._features(features), self._targets(data.X_val, data.target_val)
 
     def _floats(self, array):
