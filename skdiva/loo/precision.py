@@ -1,4 +1,4 @@
-"""When a factorisation can be trusted, and full float32 products while it is made."""
+"""When a factorisation can be trusted, and full float32 arithmetic while it is made."""
 
 import contextlib
 
@@ -16,13 +16,23 @@ class InsufficientPrecisionError(ArithmeticError):
 
 @contextlib.contextmanager
 def full_float32():
-    """Switch reduced-precision float32 products (TF32, bfloat16) off, and back as they were."""
-    before = torch.get_float32_matmul_precision()
+    """Switch reduced-precision float32 products and convolutions off, and back as they were."""
+    products = torch.get_float32_matmul_precision()
+    cudnn = torch.backends.cudnn
+    if hasattr(cudnn, "conv"):  # since torch 2.9, which refuses conv and rnn that differ
+        settings, name, full = (cudnn.conv, cudnn.rnn), "fp32_precision", "ieee"
+    else:
+        settings, name, full = (cudnn,), "allow_tf32", False
+    before = [getattr(setting, name) for setting in settings]
     torch.set_float32_matmul_precision("highest")
+    for setting in settings:
+        setattr(setting, name, full)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(products)
+        for setting, value in zip(settings, before, strict=True):
+            setattr(setting, name, value)
 
 
 def cholesky(matrix):

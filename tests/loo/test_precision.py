@@ -39,6 +39,27 @@ def test_full_float32_and_back(precision):
         torch.set_float32_matmul_precision(before)
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_full_float32_of_convolutions_and_back(allowed):
+    cudnn = torch.backends.cudnn
+    newer = hasattr(cudnn, "conv")
+
+    def reduced():
+        return cudnn.conv.fp32_precision == "tf32" if newer else cudnn.allow_tf32
+
+    before = cudnn.allow_tf32
+    try:
+        cudnn.allow_tf32 = allowed
+        assert reduced() is allowed
+        with full_float32():
+            assert not reduced()
+        with pytest.raises(RuntimeError, match="inside"), full_float32():
+            raise RuntimeError("inside")
+        assert reduced() is cudnn.allow_tf32 is allowed
+    finally:
+        cudnn.allow_tf32 = before
+
+
 def test_cholesky_adds_nothing():
     matrix = with_condition(1e3)
     factor = cholesky(matrix)
