@@ -93,7 +93,7 @@ class TransformedFeatures(RawFeatures):
     def __init__(self, featurizer):
         self.featurizer = clone(featurizer)
 
-    def fit_transform(self, data, _posed):
+    def fit_transform(self, data, posed):
         """Fit the clone as a Pipeline would."""
         X, y = data.X_checked, data.y
         self._n_outputs = data.target.n_outputs
@@ -101,7 +101,12 @@ class TransformedFeatures(RawFeatures):
             features = self.featurizer.fit_transform(X, y)
         else:
             features = self.featurizer.fit(X, y).transform(X)
-        return self._checked(features, X)
+        features = self._checked(features, X)
+        self.by_gram = features.ndim == 3 and features.shape[2] > len(features) * features.shape[1]
+        if not self.by_gram:
+            return features
+        parts = [features] if data.X_val is None else [features, self.transform(data.X_val)]
+        return posed.inner_products([parts], len(features))
 
     def transform(self, X):
         """Features of more rows."""
@@ -119,6 +124,17 @@ class TransformedFeatures(RawFeatures):
                 "that many outputs."
             )
         return outputs
+
+    def from_duals(self, X, duals, intercept, fit_intercept):
+        """Coefficients (p,) and intercepts from those of inner products (n k,)."""
+        coef = self._combine(X, to_host(duals).reshape(-1, self._n_outputs)).astype(np.float64)
+        intercept = to_host(intercept)
+        if fit_intercept:  # inner products are those of centred rows
+            intercept = intercept - self.product(X, coef).mean(axis=0)
+        return coef, intercept
+
+    def _combine(self, X, coefficients):
+        return np.einsum("nk,nkp->p", coefficients, to_host(self.transform(X)))
 
     @property
     def _name(self):

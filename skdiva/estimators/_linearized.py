@@ -1,13 +1,11 @@
 """Jacobians of a network as features: the full linearisation, where memory decides the form."""
 
 import numpy as np
-import torch
 from sklearn.utils.validation import _num_samples
 
 from skdiva.arrays.containers import to_host
 from skdiva.arrays.memory import free_bytes
 from skdiva.estimators._feature_maps import TransformedFeatures
-from skdiva.loo.joint_gram import JointGram
 
 _TILE_SHARE = 1 / 16  # of the free memory; one tile and its centred copy are held at a time
 _MATRICES = 3  # of the size of the Gram matrix are held while it is factorised
@@ -30,7 +28,7 @@ class LinearizedFeatures(TransformedFeatures):
             self.refuse_outputs("must have outputs", outputs.shape)
         self._require_memory(n_samples, device)
         tiles = self._tiles((X, X_val), n_samples, device)
-        return JointGram.from_tiles(tiles, n_samples[0], center=posed.estimator.fit_intercept)
+        return posed.inner_products(tiles, n_samples[0])
 
     @property
     def _itemsize(self):
@@ -49,24 +47,17 @@ class LinearizedFeatures(TransformedFeatures):
             )
 
     def _tiles(self, parts, n_samples, device):
-        """Columns of the Jacobians of training and validation rows, a tile at a time."""
+        """Columns of the Jacobians of training and of validation rows, a tile at a time."""
         column_bytes = [n * self._n_outputs * self._itemsize for n in n_samples]
         width = max(int(_TILE_SHARE * free_bytes(device)) // sum(column_bytes), 1)
         tiles = [
             self.featurizer.jacobian_tiles(part, width * size)
             for part, size in zip(parts, column_bytes, strict=False)
         ]
-        for columns in zip(*tiles, strict=True):
-            yield torch.cat(columns) if len(columns) > 1 else columns[0]
+        return zip(*tiles, strict=True)
 
-    def from_duals(self, X, duals, intercept, fit_intercept):
-        """Coefficients (P,) of the parameters, and intercepts, from those of a Gram matrix."""
-        coefficients = to_host(duals).reshape(-1, self._n_outputs)
-        coef = to_host(self.featurizer.combine_jacobian(X, coefficients)).astype(np.float64)
-        intercept = to_host(intercept)
-        if fit_intercept:  # inner products are those of centred rows
-            intercept = intercept - self.product(X, coef).mean(axis=0)
-        return coef, intercept
+    def _combine(self, X, coefficients):
+        return to_host(self.featurizer.combine_jacobian(X, coefficients))
 
     def product(self, X, coef):
         """Jacobians times coefficients, in one pass through the network where they are many."""

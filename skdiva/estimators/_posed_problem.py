@@ -5,6 +5,7 @@ The bridge to the core and to torch: imported when something is fitted, not befo
 
 import contextlib
 
+import torch
 from tqdm.auto import tqdm
 
 from skdiva.arrays.containers import to_host
@@ -64,6 +65,17 @@ class PosedProblem:
         self.ties = self._codes(data.sources)
         self.classes = self._codes(data.target.codes) if data.has_classes else None
         self.alpha = self._alpha()
+
+    def inner_products(self, tiles, n_train):
+        """Inner products of per-output features, from tiles of columns.
+
+        A tile is a list: columns of the training rows, and of the validation rows if there are any.
+        """
+        together = (
+            torch.cat([to_tensor(part, self.device, self._dtype(part)) for part in tile])
+            for tile in tiles
+        )
+        return JointGram.from_tiles(together, n_train, center=self.estimator.fit_intercept)
 
     def labels(self):
         """What decides the features, before there are any."""

@@ -20,10 +20,11 @@ VALUES = np.stack([X[:, 0] * X[:, 1], X[:, 2] + 0.1 * X[:, 3] ** 2], axis=1)
 class BlockFeatures(TransformerMixin, BaseEstimator):
     """Features e_c (x) z_i, (n, k, k p)."""
 
-    def __init__(self, n_outputs=3):
+    def __init__(self, n_outputs=3, n_copies=1):
         self.n_outputs = n_outputs
+        self.n_copies = n_copies  # many: more columns than rows, which changes nothing else
 
-    def fit(self, X, y=None):
+    def fit(self, _X, _y=None):
         return self
 
     def transform(self, X):
@@ -31,7 +32,8 @@ class BlockFeatures(TransformerMixin, BaseEstimator):
         out = np.zeros((n, self.n_outputs, self.n_outputs, p))
         for c in range(self.n_outputs):
             out[:, c, c] = X
-        return out.reshape(n, self.n_outputs, -1)
+        out = out.reshape(n, self.n_outputs, -1)
+        return np.concatenate([out] * self.n_copies, axis=2) / self.n_copies**0.5
 
 
 CLASSIFIERS = [
@@ -50,9 +52,9 @@ METADATA = {
 }
 
 
-def fitted_pair(estimator, y, metadata, n_outputs):
+def fitted_pair(estimator, y, metadata, n_outputs, n_copies=1):
     shared, apart = clone(estimator), clone(estimator)
-    shared.set_params(featurizer=BlockFeatures(n_outputs)).fit(X, y, **metadata)
+    shared.set_params(featurizer=BlockFeatures(n_outputs, n_copies)).fit(X, y, **metadata)
     apart.set_params(featurizer=None).fit(X, y, **metadata)
     return shared, apart
 
@@ -75,6 +77,22 @@ def assert_same_answers(shared, apart, y):
 def test_classes(estimator, metadata):
     shared, apart = fitted_pair(estimator, Y, METADATA[metadata], 3)
     assert_same_answers(shared, apart, Y)
+
+
+@pytest.mark.parametrize("metadata", METADATA)
+def test_more_columns_than_rows(metadata):
+    estimator = DivaOutlierDetector(alpha=2.0)
+    shared, apart = fitted_pair(estimator, Y, METADATA[metadata], 3, n_copies=20)
+    shared.coef_ = shared.coef_.reshape(20, -1).sum(axis=0) / 20**0.5
+    shared._criterion_.coef = shared._criterion_.coef.reshape(20, -1).sum(axis=0) / 20**0.5
+    shared._feature_map_.featurizer.n_copies = 1
+    assert_same_answers(shared, apart, Y)
+
+
+def test_new_rows_by_the_derivative_where_only_inner_products_are_known():
+    detector = DivaOutlierDetector(criterion="derivative", featurizer=BlockFeatures(3, 20))
+    with pytest.raises(ValueError, match="n_components"):
+        detector.fit(X, Y).score_labels(X, Y)
 
 
 @pytest.mark.parametrize(
