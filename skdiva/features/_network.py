@@ -1,0 +1,273 @@
+"""FrozenNetwork: a private copy of a network in evaluation mode, and what it computes."""
+
+import contextlib
+import copy
+
+import torch
+from torch import nn
+
+from skdiva.features._network_checks import (
+    bad_rows,
+    close,
+    is_out_of_memory,
+    no_match,
+    require_complete,
+)
+from skdiva.loo.precision import full_float32
+
+_ERRORS_OF_BAD_ROWS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+
+
+def n_rows(batch):
+    """Number of rows of a batch: a tensor, or a dict of tensors."""
+    return len(next(iter(batch.values())) if isinstance(batch, dict) else batch)
+
+
+def take_rows(batch, rows):
+    """Some rows of a batch: a tensor, or a dict of tensors."""
+    if isinstance(batch, dict):
+        return {key: value[rows] for key, value in batch.items()}
+    return batch[rows]
+
+
+def row_shape(batch):
+    """Shape of a row of a batch; for a dict of tensors, a dict of shapes."""
+    if isinstance(batch, dict):
+        return {key: tuple(value.shape[1:]) for key, value in batch.items()}
+    return tuple(batch.shape[1:])
+
+
+class FrozenNetwork:
+    """A network that no longer changes.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Copied; neither it nor its parameters, buffers, gradients or mode are touched.
+    device : torch.device or str
+        Where the copy computes.
+    dtype : torch.dtype
+        Of its floating parameters and buffers.
+    activation_slope : float, default=None
+        Slope of its ReLUs for negative inputs. None: left as they are.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The copy, in evaluation mode; no parameter requires a gradient.
+    takes_integers : bool
+        Whether it holds an embedding, so that integers are token ids.
+
+    Raises
+    ------
+    ValueError
+        If the module cannot be copied, or holds what cannot be computed with.
+    """
+
+    def __init__(self, module, device, dtype, activation_slope=None):
+        module = getattr(module, "_orig_mod", module)  # of torch.compile
+        require_complete(module)
+        try:
+            module = copy.deepcopy(module)
+        except RuntimeError as error:
+            raise ValueError(
+                f"expected a network that can be copied; got {type(module).__name__}, with a "
+                "tensor that is part of a graph. Store it with .detach(), or as a parameter."
+            ) from error
+        for parameter in module.parameters():
+            parameter.grad = None
+        self.module = module.eval().requires_grad_(False).to(device=device, dtype=dtype)
+        self.takes_integers = any(
+            isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in module.modules()
+        )
+        self._slope = activation_slope
+        self._head = None
+
+    def outputs(self, batch, parameters=None):
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        batch : tensor of shape (b, ...) or dict of tensors
+            A dict is passed as keywords.
+        parameters : dict of tensors, default=None
+            Stand in for the parameters of these names.
+
+        Returns
+        -------
+        tensor of shape (b, k)
+
+        Raises
+        ------
+        ValueError
+            If the network cannot compute with rows of this shape, or gives something else.
+        """
+        try:
+            outputs = self.call(batch, parameters)
+        except _ERRORS_OF_BAD_ROWS as error:
+            # What torch cannot do here, or has no memory for, is the caller's business.
+            if (
+                parameters is not None
+                or isinstance(error, NotImplementedError)
+                or is_out_of_memory(error)
+            ):
+                raise
+            shape = row_shape(batch)
+            message = bad_rows(self.module, lambda: self.call(batch), shape, error)
+            raise ValueError(message) from error
+        outputs = getattr(outputs, "logits", outputs)
+        if _is_matrix(outputs, n_rows(batch)):
+            return outputs
+        came = type(outputs).__name__
+        if isinstance(outputs, torch.Tensor):
+            came = f"{str(outputs.dtype).removeprefix('torch.')} of shape {tuple(outputs.shape)}"
+        raise ValueError(
+            "expected a network whose output is a floating tensor of shape (rows, outputs); got "
+            f"{came} for {n_rows(batch)} rows. Wrap it in a module that returns such a tensor."
+        )
+
+    def call(self, batch, parameters=None):
+        """Return whatever the network returns; arguments are those of `outputs`."""
+        args, kwargs = ((), batch) if isinstance(batch, dict) else ((batch,), {})
+        with full_float32(), self._activations():
+            if parameters is None:
+                return self.module(*args, **kwargs)
+            return torch.func.functional_call(self.module, parameters, args, kwargs)
+
+    def check(self, batch):
+        """Check that outputs are a function of the row alone.
+
+        Parameters
+        ----------
+        batch : tensor of shape (b, ...) or dict of tensors
+            At least two rows.
+
+        Returns
+        -------
+        int
+            Number of outputs.
+
+        Raises
+        ------
+        ValueError
+            If outputs are random, or rows influence each other.
+        """
+        with torch.no_grad():
+            outputs = self.outputs(batch)
+            if not close(self.outputs(batch), outputs):
+                raise ValueError(
+                    "expected a network that computes the same twice; got different outputs for "
+                    "the same rows. It is random in evaluation mode: is there a functional dropout "
+                    "with training=True, its default? Pass training=self.training."
+                )
+            try:
+                alone = self.outputs(take_rows(batch, slice(1)))
+            except ValueError:
+                alone = torch.full_like(outputs[:1], torch.nan)
+            if not close(alone, outputs[:1]):
+                raise ValueError(
+                    "expected outputs that depend on their own row alone; got others for a row by "
+                    "itself than among others: it cannot be left out. Does the network normalise "
+                    "by statistics of the batch (track_running_stats=False)? Let it keep its own."
+                )
+        return outputs.shape[1]
+
+    def penultimate(self, batch):
+        """Compute what the last Linear gets.
+
+        Parameters
+        ----------
+        batch : tensor of shape (b, ...) or dict of tensors
+
+        Returns
+        -------
+        activations : tensor of shape (b, p)
+        outputs : tensor of shape (b, k)
+
+        Raises
+        ------
+        ValueError
+            If no Linear is called, or gets something else.
+        """
+        linears = [m for m in self.module.modules() if isinstance(m, nn.Linear)]
+        # Once found, only the head is watched: hooks keep transformers off their fast path.
+        calls, outputs = self._watch(linears if self._head is None else [self._head], batch)
+        advice = ' Use parameters="all", or names of parameters.'
+        if not calls:
+            raise ValueError(
+                "parameters='last' expects a network that calls an nn.Linear; got "
+                f"{type(self.module).__name__}, which calls none.{advice}"
+            )
+        self._head, activations = calls[-1]
+        if activations.ndim != 2 or len(activations) != n_rows(batch):
+            raise ValueError(
+                f"parameters='last' expects the last nn.Linear to get ({n_rows(batch)}, p) "
+                f"activations; got shape {tuple(activations.shape)}.{advice}"
+            )
+        return activations, outputs
+
+    def parameter_names(self, parameters):
+        """Names of the chosen parameters, in the order of the module, each parameter once.
+
+        Parameters
+        ----------
+        parameters : "all" or sequence of str
+            Prefixes of names: whole components, up to a dot.
+
+        Returns
+        -------
+        list of str
+
+        Raises
+        ------
+        ValueError
+            If a prefix matches no name.
+        """
+        aliases, names = {}, {}
+        for name, parameter in self.module.named_parameters(remove_duplicate=False):
+            if parameter.is_floating_point():
+                aliases[name] = names.setdefault(id(parameter), name)
+        if parameters == "all":
+            parameters = [""] if aliases else []
+        chosen = set()
+        for prefix in parameters:
+            found = {aliases[n] for n in aliases if not prefix or f"{n}.".startswith(f"{prefix}.")}
+            if not found:
+                raise ValueError(no_match(prefix, list(aliases)))
+            chosen |= found
+        if not chosen:
+            raise ValueError(
+                "expected a network with parameters, and names of some; got "
+                f"{len(aliases)} parameters and names {parameters!r}. Pass 'all' or prefixes."
+            )
+        return [name for name in names.values() if name in chosen]
+
+    def _activations(self):
+        if self._slope is None:
+            return contextlib.nullcontext()
+        from skdiva.features._surgery import LeakyActivations
+
+        return LeakyActivations(self._slope)
+
+    def _watch(self, layers, batch):
+        """Calls of some layers, as pairs of layer and input, and the outputs."""
+        calls = []
+
+        def keep(layer, args, kwargs):
+            calls.append((layer, (*args, *kwargs.values())[0]))
+
+        hooks = [m.register_forward_pre_hook(keep, with_kwargs=True) for m in layers]
+        try:
+            return calls, self.outputs(batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _is_matrix(outputs, n):
+    return (
+        isinstance(outputs, torch.Tensor)
+        and outputs.is_floating_point()
+        and outputs.ndim == 2
+        and len(outputs) == n
+    )
