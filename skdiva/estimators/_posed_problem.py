@@ -71,11 +71,13 @@ class PosedProblem:
 
         A tile is a list: columns of the training rows, and of the validation rows if there are any.
         """
-        together = (
-            torch.cat([to_tensor(part, self.device, self._dtype(part)) for part in tile])
-            for tile in tiles
-        )
-        return JointGram.from_tiles(together, n_train, center=self.estimator.fit_intercept)
+
+        def together(tile):
+            parts = [to_tensor(part, self.device, self._dtype(part)) for part in tile]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+        tiles = map(together, tiles)
+        return JointGram.from_tiles(tiles, n_train, center=self.estimator.fit_intercept)
 
     def labels(self):
         """What decides the features, before there are any."""

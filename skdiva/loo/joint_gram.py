@@ -12,6 +12,8 @@ from torch import Tensor
 
 from skdiva.loo.products import add_symmetric_product, zeros_square
 
+_COLUMNS = 2048  # centred at a time: the copy is small
+
 
 class JointGram(NamedTuple):
     """Inner products of Jacobian rows, best centred by the mean over the training samples.
@@ -46,12 +48,13 @@ class JointGram(NamedTuple):
         JointGram
         """
         train = across = None
-        for tile in tiles:
-            n_outputs = tile.shape[1]
+        parts = (part for tile in tiles for part in tile.split(_COLUMNS, dim=2))
+        for part in parts:
+            n_outputs = part.shape[1]
             if center:
-                tile = tile - tile[:n_train].mean(dim=0)
-            tile = tile.flatten(0, 1)
-            rows, others = tile[: n_train * n_outputs], tile[n_train * n_outputs :]
+                part = part - part[:n_train].mean(dim=0)
+            part = part.flatten(0, 1)
+            rows, others = part[: n_train * n_outputs], part[n_train * n_outputs :]
             if train is None:
                 train = zeros_square(rows.T)
                 across = rows.new_zeros((len(others), len(rows)))

@@ -72,15 +72,14 @@ class JointProblem(Problem):
     def _row_weight(self, sample_weight):
         return sample_weight.repeat_interleave(self.n_outputs)
 
+    @property
+    def center(self):
+        """Means (k, p), float64, that are taken off the features; None without intercepts."""
+        return self._center if self.fit_intercept else None
+
     def augmented(self, features):
-        """Rows (m k, p [+ k]) of features (m, k, p): centred, and an indicator of the output."""
-        if not self.fit_intercept:
-            return features.flatten(0, 1)
-        n_columns = features.shape[2]
-        rows = features.new_empty((*features.shape[:2], n_columns + self.n_outputs))
-        torch.sub(features, self._center.to(features.dtype), out=rows[..., :n_columns])
-        rows[..., n_columns:] = torch.eye(self.n_outputs, dtype=rows.dtype, device=rows.device)
-        return rows.flatten(0, 1)
+        """Rows of the ridge model from features (m, k, p)."""
+        return augmented_rows(features, self.center)
 
     def visited_gram(self):
         """Inner products (n k, n k) of the rows, in visiting order."""
@@ -177,6 +176,20 @@ class JointProblem(Problem):
             validation=validation,
             **how,
         )
+
+
+def augmented_rows(features, center):
+    """Rows (m k, p + k) of features (m, k, p): centred, and an indicator of the output.
+
+    ``center`` (k, p) is that of a `JointProblem`; None (no intercepts) leaves rows (m k, p).
+    """
+    if center is None:
+        return features.flatten(0, 1)
+    n_outputs, n_columns = features.shape[1:]
+    rows = features.new_empty((len(features), n_outputs, n_columns + n_outputs))
+    torch.sub(features, center.to(features.dtype), out=rows[..., :n_columns])
+    rows[..., n_columns:] = torch.eye(n_outputs, dtype=rows.dtype, device=rows.device)
+    return rows.flatten(0, 1)
 
 
 def _expanded(layout, n_outputs):
