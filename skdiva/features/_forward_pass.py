@@ -35,8 +35,6 @@ class ForwardPass:
     batch : tensor of shape (b, ...) or dict of tensors
     layers : collection of nn.Module
         Layers to watch.
-    parameters : collection of tensors, default=()
-        Further parameters that the graph holds.
     broadcast : dict of tensors, default=None
         Parameters, by name, whose first dimension of 1 is expanded to the rows of the batch.
 
@@ -46,7 +44,7 @@ class ForwardPass:
         With their graph.
     """
 
-    def __init__(self, network, batch, layers, parameters=(), broadcast=None):
+    def __init__(self, network, batch, layers, broadcast=None):
         self._calls = []
         expanded = {
             name: parameter.detach().expand(n_rows(batch), *parameter.shape[1:]).requires_grad_()
@@ -56,7 +54,7 @@ class ForwardPass:
         own = [parameter for layer in layers for parameter in layer.parameters(recurse=False)]
         hooks = [layer.register_forward_hook(self._keep, with_kwargs=True) for layer in layers]
         try:
-            with differentiable([*own, *parameters]):
+            with differentiable(own):
                 self.outputs = network.outputs(batch, expanded or None)
         finally:
             for hook in hooks:

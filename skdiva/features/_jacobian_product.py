@@ -48,6 +48,8 @@ def backward_product(network, batch, parameters, tangents):
     with differentiable(parameters.values()):
         outputs = network.outputs(batch)
         u = torch.zeros_like(outputs, requires_grad=True)
+        if not outputs.requires_grad:
+            return torch.zeros_like(outputs)
         gradients = torch.autograd.grad(
             outputs, list(parameters.values()), u, create_graph=True, allow_unused=True
         )

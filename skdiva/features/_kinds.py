@@ -2,10 +2,9 @@
 
 import torch
 
-from skdiva.features._forward_pass import ForwardPass
-from skdiva.features._network import n_rows
+from skdiva.features._network import n_rows, take_rows
 from skdiva.features._network_checks import is_out_of_memory
-from skdiva.features._row_gradients import row_gradients
+from skdiva.features._row_gradients import summed_gradients
 
 
 def choose_kinds(gradients, probe):
@@ -39,18 +38,22 @@ class _Choice:
 
     def __init__(self, gradients, probe):
         self._gradients, self._probe = gradients, probe
-        parameters = gradients.parameters
-        outputs = ForwardPass(gradients.network, probe, (), parameters.values()).outputs
+        with torch.no_grad():
+            outputs = gradients.network.outputs(probe)
         draw = torch.Generator().manual_seed(0)
         self._direction = torch.randn(outputs.shape[1], generator=draw).to(outputs)
-        rows = [
-            row_gradients(outputs, i, parameters, self._direction) for i in range(n_rows(probe))
-        ]
-        self._reference = torch.cat([torch.cat([*row.values()], 1) for row in rows])
+        self._reference = torch.cat([self._of_row(row) for row in range(n_rows(probe))])
         self._eps = torch.finfo(outputs.dtype).eps
         # A gradient that vanishes but for rounding, as of a bias before a normalisation, must
         # be small, not the same.
         self._rounding = 10 * self._eps * float(self._reference.norm())
+
+    def _of_row(self, row):
+        found = summed_gradients(
+            self._gradients.network, take_rows(self._probe, slice(row, row + 1)),
+            self._gradients.parameters, self._direction[None],
+        )  # fmt: skip
+        return torch.cat(list(found.values()), 1)
 
     def correct(self, kinds):
         """Those of the kinds, by name, that give the right gradients."""

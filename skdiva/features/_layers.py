@@ -17,6 +17,7 @@ from torch.nn import grad as weight_gradients
 from skdiva.loo.precision import full_float32
 
 _BLOCK_BYTES = 2**24  # what is larger leaves the caches and is slow to allocate
+_FEW_POSITIONS = 32  # up to which products of windows are faster than a convolution
 
 
 def _linear_weight(_layer, inputs, gradients, rows):
@@ -46,13 +47,21 @@ def _conv_weight(layer, inputs, gradients, rows):
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         inputs = F.pad(inputs, layer._reversed_padding_repeated_twice, mode)
         padding = 0
-    groups = n_rows * layer.groups // layer.out_channels if layer.groups > 1 else 1
+    if layer.groups == 1 and inputs.ndim == 4 and gradients[0, 0].numel() <= _FEW_POSITIONS:
+        windows = F.unfold(inputs, layer.kernel_size, layer.dilation, padding, layer.stride)
+        return torch.bmm(gradients.flatten(2), windows.transpose(1, 2)).flatten(1)
+    if (
+        layer.groups == 1
+        and {*layer.kernel_size, *layer.stride} == {1}
+        and gradients.shape[2:] == inputs.shape[2:]
+    ):
+        return torch.bmm(gradients.flatten(2), inputs.flatten(2).transpose(1, 2)).flatten(1)
+    groups = 1
     if layer.groups > 1:
+        groups = n_rows * layer.groups // layer.out_channels
         first = rows.start * layer.groups // layer.out_channels
         width = layer.in_channels // layer.groups
         inputs = inputs[:, first * width : (first + groups) * width]
-    elif {*layer.kernel_size, *layer.stride} == {1} and inputs.shape[2:] == gradients.shape[2:]:
-        return torch.bmm(gradients.flatten(2), inputs.flatten(2).transpose(1, 2)).flatten(1)
     gradient = getattr(weight_gradients, f"conv{inputs.ndim - 2}d_weight")(
         inputs.reshape(1, -1, *inputs.shape[2:]),
         (r * n_rows, *layer.weight.shape[1:]),

@@ -2,7 +2,7 @@
 
 import torch
 
-from skdiva.features._forward_pass import ForwardPass, differentiable
+from skdiva.features._forward_pass import ForwardPass
 from skdiva.features._jacobian_product import backward_product, forward_product
 from skdiva.features._kinds import choose_kinds
 from skdiva.features._layers import LayerCall, layer_blocks, layer_rules
@@ -12,7 +12,7 @@ from skdiva.features._row_gradients import (
     Columns,
     plain_attention,
     row_blocks,
-    row_gradients,
+    summed_gradients,
     vectorised_gradients,
 )
 from skdiva.loo.precision import full_float32
@@ -119,12 +119,8 @@ class PerSampleGradients:
         -------
         tensor of shape (P,)
         """
-        parameters = list(self.parameters.values())
-        with differentiable(parameters), full_float32():
-            outputs = self.network.outputs(batch)
-            gradients = torch.autograd.grad(outputs, parameters, coefficients, allow_unused=True)
-        pairs = zip(parameters, gradients, strict=True)
-        return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for p, g in pairs])
+        gradients = summed_gradients(self.network, batch, self.parameters, coefficients)
+        return torch.cat(list(gradients.values()), 1)[0]
 
     def apply(self, batch, vector):
         """Products of the Jacobians with a vector.
@@ -183,7 +179,7 @@ class PerSampleGradients:
         forward = self._forward(batch, chosen)
         directions = directions(forward.outputs.detach())
         for position, direction in enumerate(directions):
-            retain = position + 1 < len(directions) or bool(chosen["loop"])
+            retain = position + 1 < len(directions)
             for part, block in self._parts(forward, batch, chosen, direction, retain):
                 yield position, self._starts[part.name] + part.start, block
 
@@ -208,7 +204,6 @@ class PerSampleGradients:
         owners = [owner for part in chosen["layer"] for owner, _ in self._owners[part.name]]
         return ForwardPass(
             self.network, batch, list(dict.fromkeys(owners)),
-            [self.parameters[part.name] for part in chosen["loop"]],
             {part.name: self.parameters[part.name] for part in chosen["broadcast"]},
         )  # fmt: skip
 
@@ -232,7 +227,8 @@ class PerSampleGradients:
             return vectorised_gradients(self.network, take_rows(batch, rows), wanted, direction)
 
         def by_row(rows, wanted):
-            return row_gradients(forward.outputs, rows.start, wanted, direction)
+            row = take_rows(batch, rows)
+            return summed_gradients(self.network, row, wanted, direction[None])
 
         yield from row_blocks(parameters, chosen["vmap"], n, vectorised)
         yield from row_blocks(parameters, chosen["loop"], n, by_row, rows_at_once=1)

@@ -110,16 +110,15 @@ def vectorised_gradients(network, batch, parameters, direction):
     return {name: g.reshape(len(g), -1) for name, g in found.items()}
 
 
-def row_gradients(outputs, row, parameters, direction):
-    """Gradients of one row's outputs times a direction; the graph stays.
+def summed_gradients(network, batch, parameters, coefficients):
+    """Sum over rows and outputs of gradients times coefficients; of one row, its own gradient.
 
     Parameters
     ----------
-    outputs : tensor of shape (b, k)
-        With their graph.
-    row : int
+    network : FrozenNetwork
+    batch : tensor of shape (b, ...) or dict of tensors
     parameters : dict of tensors
-    direction : tensor of shape (k,)
+    coefficients : tensor of shape (b, k)
 
     Returns
     -------
@@ -127,12 +126,12 @@ def row_gradients(outputs, row, parameters, direction):
         Name to tensor of shape (1, size); zeros if the outputs do not depend on the parameter.
     """
     gradients = [None] * len(parameters)
-    if outputs.requires_grad:
-        with differentiable(parameters.values()), full_float32():
+    with differentiable(parameters.values()), full_float32():
+        outputs = network.outputs(batch)
+        if outputs.requires_grad:
             gradients = torch.autograd.grad(
-                outputs[row] @ direction, list(parameters.values()),
-                retain_graph=True, allow_unused=True,
-            )  # fmt: skip
+                outputs, list(parameters.values()), coefficients, allow_unused=True
+            )
     found = {}
     for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
         gradient = torch.zeros_like(parameter) if gradient is None else gradient

@@ -208,12 +208,17 @@ def _words(n):
 
 
 # Name to network, its rows, and how the gradients of all its parameters are made.
+_FUNCTIONAL = {"layer", "broadcast", "vmap"}
 NETWORKS = {
     "mlp": (_mlp, _float_rows(6), {"layer"}),
     "cnn": (_cnn, _float_rows(3, 8, 8), {"layer"}),
     "residual": (Residual, _float_rows(3, 8, 8), {"layer"}),
-    "transformer": (Transformer, _float_rows(6, 5), {"layer", "broadcast", "vmap"}),
-    "sequence first": (lambda: Transformer(False), _float_rows(6, 5), None),
+    "transformer": (Transformer, _float_rows(6, 5), _FUNCTIONAL),
+    "sequence first": (
+        lambda: Transformer(False),
+        _float_rows(6, 5),
+        {"layer", "broadcast", "vmap"},
+    ),
     "shared": (Shared, _float_rows(6), {"layer"}),
     "tied embedding": (TiedEmbedding, _tokens, {"layer", "vmap"}),
     "words": (Words, _words, {"layer", "vmap"}),
