@@ -44,16 +44,16 @@ def skdiva_derivative(rows):
 
 def cleanlab_logistic(rows):
     """cleanlab with 5-fold logistic regression on the same features."""
-    return _cleanlab(LogisticRegression(max_iter=300), rows.features, rows)
+    return cleanlab_with(LogisticRegression(max_iter=300), rows.features, rows)
 
 
 def cleanlab_boosting(rows):
     """cleanlab with 5-fold gradient boosting on the raw columns."""
     model = HistGradientBoostingClassifier(random_state=rows.seed, max_iter=60)
-    return _cleanlab(model, rows.raw, rows)
+    return cleanlab_with(model, rows.raw, rows)
 
 
-def _cleanlab(model, X, rows):
+def cleanlab_with(model, X, rows):
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
