@@ -74,8 +74,6 @@ class FrozenNetwork:
                 f"expected a network that can be copied; got {type(module).__name__}, with a "
                 "tensor that is part of a graph. Store it with .detach(), or as a parameter."
             ) from error
-        for parameter in module.parameters():
-            parameter.grad = None
         self.module = module.eval().requires_grad_(False).to(device=device, dtype=dtype)
         self.takes_integers = any(
             isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in module.modules()
