@@ -31,7 +31,7 @@ class PerSampleGradients:
     names : sequence of str
         Names of its parameters.
     probe : tensor of shape (b, ...) or dict of tensors
-        Some rows, of which up to three are used.
+        Some rows, of which the first three are used; better different ones.
 
     Attributes
     ----------
@@ -59,7 +59,8 @@ class PerSampleGradients:
             self.n_columns += size
         self._owners = _find_owners(network.module, self.parameters)
         self._forward_mode = None  # not known yet
-        self.kinds = choose_kinds(self, take_rows(probe, slice(3)))
+        # Of a single row alone, every way of telling rows apart would be right.
+        self.kinds = choose_kinds(self, take_rows(probe, torch.arange(3) % n_rows(probe)))
 
     def blocks(self, batch, direction=None, columns=None):
         """Gradients of the outputs times a direction.

@@ -126,6 +126,15 @@ def test_any_number_of_rows():
         assert_near(jacobian(gradients, batch[:n]), expected, torch.float64)
 
 
+def test_a_probe_of_one_row():
+    """One row could not tell samples first from positions first."""
+    module, batch = make("sequence first")
+    gradients = per_sample(module, batch[:1])
+    assert {*gradients.kinds.values()} == NETWORKS["sequence first"][2]
+    expected = double_loop(module, batch, gradients.names)
+    assert_near(jacobian(gradients, batch), expected, torch.float64)
+
+
 def test_parameters_that_are_not_used_get_zeros():
     module, batch = make("odd")
     gradients = per_sample(module, batch, ["unused"])
