@@ -1,0 +1,118 @@
+"""NetworkFeatures: what a featurizer computes of a network, for one batch on one device."""
+
+import torch
+
+
+class NetworkFeatures:
+    """Activations or Jacobians of a network, scaled and projected.
+
+    Parameters
+    ----------
+    network : FrozenNetwork
+    gradients : PerSampleGradients or None
+        Of the chosen parameters. None: the features are the penultimate activations.
+    n_columns : int
+        Number of features before the projection, P.
+    n_outputs : int
+        Number of outputs, k.
+    direction : tensor of shape (k,) or None
+        Weights of the outputs. None: every output has features of its own.
+    projection : FoldedProjection, default=None
+        From P to q columns. None: q is P.
+    scale : tensor of shape (P,), default=None
+        Factors of the columns.
+    """
+
+    def __init__(
+        self, network, gradients, n_columns, n_outputs, direction, projection=None, scale=None
+    ):
+        self.network, self.n_columns, self.scale = network, n_columns, scale
+        self._gradients, self._direction, self._projection = gradients, direction, projection
+        self._n_outputs = n_outputs
+
+    def outputs(self, batch):
+        """Outputs (b, k) of the network."""
+        with torch.no_grad():
+            return self.network.outputs(batch)
+
+    def features(self, batch):
+        """Features (b, q), or (b, k, q) per output."""
+        features = None
+        for output, start, block in self._blocks(batch):
+            if features is None:
+                features = self._empty(block)
+            target = features if output is None else features[:, output]
+            stop = start + block.shape[1]
+            scale = None if self.scale is None else self.scale[start:stop]
+            if self._projection is not None:
+                self._projection.add(target, start, block, scale)
+            else:
+                target[:, start:stop] = block if scale is None else block * scale
+        return features
+
+    def jacobian(self, batch, columns):
+        """Jacobian (b, k, w) of all outputs, some columns of it."""
+        tile = None
+        for output, start, block in self._gradients.each(batch, columns):
+            if tile is None:
+                shape = len(block), self._n_outputs, columns.stop - columns.start
+                tile = block.new_empty(shape)
+            tile[:, output, start - columns.start :][:, : block.shape[1]] = block
+        return tile if self.scale is None else tile.mul_(self.scale[columns])
+
+    def combine(self, batch, coefficients):
+        """Sum (P,) of all rows of the Jacobians, times coefficients (b, k)."""
+        total = self._gradients.combine(batch, coefficients)
+        return total if self.scale is None else total * self.scale
+
+    def apply(self, batch, vector):
+        """Products (b, k) of the Jacobians with a vector (P,)."""
+        return self._gradients.apply(batch, vector if self.scale is None else vector * self.scale)
+
+    def sum_of_squares(self, batch):
+        """Squares (P,) of the columns, summed over rows and outputs."""
+        total = None
+        for _, start, block in self._blocks(batch):
+            if total is None:
+                total = block.new_zeros(self.n_columns)
+            total[start : start + block.shape[1]] += block.square().sum(0)
+        return total
+
+    def _blocks(self, batch):
+        """Yield output (None: all together), first column and block (b, m)."""
+        if self._gradients is None:
+            with torch.no_grad():
+                activations, _ = self.network.penultimate(batch)
+            yield None, 0, activations
+        elif self._direction is None:
+            yield from self._gradients.each(batch)
+        else:
+            for start, block in self._gradients.blocks(batch, self._direction):
+                yield None, start, block
+
+    def _empty(self, block):
+        per_output = self._gradients is not None and self._direction is None
+        outputs = (self._n_outputs,) if per_output else ()
+        if self._projection is None:
+            return block.new_empty((len(block), *outputs, self.n_columns))
+        return block.new_zeros((len(block), *outputs, self._projection.n_components))
+
+
+def fisher_scale(mean_squares):
+    """Factors (P,) that bring columns with mean squares (P,) closer to one scale.
+
+    They are (F + mean F)^-1/2: columns that hardly vary are not blown up.
+
+    Raises
+    ------
+    ValueError
+        If all squares are zero.
+    """
+    mean = mean_squares.mean()
+    if not mean > 0:
+        raise ValueError(
+            "precondition='fisher' expects outputs that depend on the parameters; got derivatives "
+            "that are all zero. Is the head zero? Use skdiva.features.replace_head, or other "
+            "parameters."
+        )
+    return (mean_squares + mean).rsqrt()

@@ -1,0 +1,102 @@
+"""A network with a new, random head, for other classes than it was trained on."""
+
+import copy
+
+import torch
+from torch import nn
+
+from skdiva.features._batches import Batches
+from skdiva.features._computation import floating_dtype
+from skdiva.features._network import FrozenNetwork
+from skdiva.features._rows import read_rows
+from skdiva.features._seed import draw_seed, seeded
+from skdiva.features._shared_backbone import build_module
+
+
+def replace_head(backbone, n_outputs, X, *, random_state=None):
+    """Copy a network and give it a random head with another number of outputs.
+
+    The head is random, as `torch.nn.Linear` draws it. A head of zeros would make all derivatives
+    with respect to the layers before it vanish. A head fitted to the labels has read them:
+    leave-one-out errors of a model linearised around it would be too small.
+
+    Parameters
+    ----------
+    backbone : nn.Module or callable
+        The network, or a function without arguments that makes one. It is not changed.
+    n_outputs : int
+        Number of outputs, for instance of classes.
+    X : array-like, tensor, Dataset or DataLoader
+        A few rows: the head is the last Linear that is called for them.
+    random_state : int, RandomState instance or None, default=None
+        Decides the weights. None is 0. Torch's global generators are left as they are.
+
+    Returns
+    -------
+    nn.Module
+        The copy.
+
+    Raises
+    ------
+    ValueError
+        If no Linear is called, or it does not give the outputs of the network.
+
+    See Also
+    --------
+    JacobianFeaturizer : Features from such a network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdiva.features import replace_head
+    >>> network = torch.nn.Sequential(
+    ...     torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 10)
+    ... )
+    >>> replace_head(network, 3, torch.ones(2, 4))[2]
+    Linear(in_features=8, out_features=3, bias=True)
+    """
+    seed = draw_seed(random_state)
+    with seeded(seed):
+        module = build_module(backbone)
+    rows, _ = read_rows(X)
+    path = _path_of_head(module, rows.probe())
+    changed = copy.deepcopy(getattr(module, "_orig_mod", module))  # of torch.compile
+    head = changed.get_submodule(path)
+    with seeded(seed):
+        new = nn.Linear(head.in_features, n_outputs, bias=head.bias is not None)
+    new = new.to(head.weight).train(head.training)
+    if head is changed:
+        return new
+    for name, part in list(changed.named_modules(remove_duplicate=False)):
+        if part is head:
+            changed.set_submodule(name, new)
+    return changed
+
+
+def _path_of_head(module, probe):
+    """Path of the last Linear that is called; raise unless it gives the outputs."""
+    weight = next(module.parameters(), torch.empty(0))
+    dtype = getattr(torch, floating_dtype(module))
+    network = FrozenNetwork(module, weight.device, dtype)
+    calls = []
+    paths = {part: path for path, part in network.module.named_modules()}
+    hooks = [
+        part.register_forward_hook(lambda part, _, output: calls.append((paths[part], output)))
+        for part in paths
+        if isinstance(part, nn.Linear)
+    ]
+    batches = Batches(weight.device, dtype, network.takes_integers, size=None)
+    try:
+        with torch.no_grad():
+            outputs = network.outputs(batches.convert(probe))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    path, given = calls[-1] if calls else (None, None)
+    if given is None or given.shape != outputs.shape or not torch.equal(given, outputs):
+        raise ValueError(
+            "replace_head expects a network whose outputs are those of an nn.Linear; got "
+            f"{type(module).__name__}, where {'the last, ' + repr(path) if calls else 'none'} "
+            f"{'gives something else' if calls else 'is called'}. Give it a Linear as last layer."
+        )
+    return path

@@ -1,0 +1,90 @@
+"""ReLU and ReLU6 with a slope where they are flat, whatever calls them."""
+
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+_RELU = {F.relu, torch.relu, torch.Tensor.relu}
+_RELU_IN_PLACE = {torch.relu_, F.relu_, torch.Tensor.relu_}
+_HARDTANH = {F.hardtanh, F.hardtanh_}
+
+
+class LeakyActivations(TorchFunctionMode):
+    """While it is entered, ReLU and ReLU6 have a slope where they are flat.
+
+    Both become (1 - slope) * activation(x) + slope * x, whether a module or a function calls them.
+
+    Parameters
+    ----------
+    slope : float
+
+    Attributes
+    ----------
+    n_calls : int
+        Activations met so far.
+    """
+
+    def __init__(self, slope):
+        super().__init__()
+        self._slope = slope
+        self.n_calls = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        activation, in_place = _activation(func, args, kwargs)
+        if activation is None:
+            return func(*args, **kwargs)
+        self.n_calls += 1
+        (x, *_) = (*args, *kwargs.values())
+        if not in_place:
+            return self._leaky(activation, x)
+        # Of a copy: autograd may keep what goes in, which is overwritten.
+        return x.copy_(self._leaky(activation, x.clone()))
+
+    def _leaky(self, activation, x):
+        if activation is F.relu:  # the same in one step, and exactly x where it is positive
+            return F.leaky_relu(x, self._slope)
+        return (1 - self._slope) * activation(x) + self._slope * x
+
+
+def _activation(func, args, kwargs):
+    """Which activation a function is, if it is one, and whether it works in place."""
+    if func in _RELU:
+        return F.relu, _argument("inplace", 1, False, args, kwargs)
+    if func in _RELU_IN_PLACE:
+        return F.relu, True
+    if func is F.relu6:
+        return F.relu6, _argument("inplace", 1, False, args, kwargs)
+    if func in _HARDTANH:
+        least = _argument("min_val", 1, -1.0, args, kwargs)
+        most = _argument("max_val", 2, 1.0, args, kwargs)
+        if (least, most) == (0, 6):
+            return F.relu6, func is F.hardtanh_ or _argument("inplace", 3, False, args, kwargs)
+    return None, False
+
+
+def _argument(name, position, default, args, kwargs):
+    return args[position] if len(args) > position else kwargs.get(name, default)
+
+
+def require_activations(network, batch):
+    """Raise unless a network calls an activation that can be made leaky.
+
+    Parameters
+    ----------
+    network : FrozenNetwork
+    batch : tensor of shape (b, ...) or dict of tensors
+
+    Raises
+    ------
+    ValueError
+        If it calls none.
+    """
+    args, kwargs = ((), batch) if isinstance(batch, dict) else ((batch,), {})
+    with torch.no_grad(), LeakyActivations(0.0) as mode:
+        network.module(*args, **kwargs)
+    if not mode.n_calls:
+        raise ValueError(
+            "activation_slope expects a network with ReLU or ReLU6 activations; got "
+            f"{type(network.module).__name__}, which calls none. Leave activation_slope at None."
+        )
