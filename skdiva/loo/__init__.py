@@ -10,6 +10,7 @@ from skdiva.loo.evaluation import (
     predict_leave_one_out,
 )
 from skdiva.loo.expected_f1 import expected_f1_threshold
+from skdiva.loo.extension import Extension, extend
 from skdiva.loo.joint_gram import JointGram
 from skdiva.loo.joint_problem import JointProblem
 from skdiva.loo.losses import LogLoss, SquaredError
@@ -24,6 +25,7 @@ __all__ = [
     "Curation",
     "Descent",
     "Evaluation",
+    "Extension",
     "JointGram",
     "JointProblem",
     "LogLoss",
@@ -39,6 +41,7 @@ __all__ = [
     "descend",
     "evaluate",
     "expected_f1_threshold",
+    "extend",
     "fit_noise_model",
     "fit_ridge",
     "learn_weights",

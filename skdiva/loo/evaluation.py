@@ -162,14 +162,20 @@ def new_row_form(problem, sample_weight, alpha):
     """
 
     def make(problem, smoother):
-        loo = leave_one_out(smoother, problem.row_targets)
-        _, gradient = judge(problem, smoother, loo)
-        if problem.validation is not None:
-            return smoother.adjoint_form(problem.validation_rows, gradient)
-        first = smoother.solve_left_out(gradient, transposed=True)
-        return smoother.new_row_form(first, smoother.sample_weight[:, None] * loo.loo_residuals)
+        return judged_new_row_form(problem, smoother)[1]
 
     return _with_sufficient_precision(problem, sample_weight, alpha, make)
+
+
+def judged_new_row_form(problem, smoother):
+    """Mean loss, and the form of its derivative for new rows, from a factorisation."""
+    loo = leave_one_out(smoother, problem.row_targets)
+    loss, gradient = judge(problem, smoother, loo)
+    if problem.validation is not None:
+        return loss, smoother.adjoint_form(problem.validation_rows, gradient)
+    first = smoother.solve_left_out(gradient, transposed=True)
+    second = smoother.sample_weight[:, None] * loo.loo_residuals
+    return loss, smoother.new_row_form(first, second)
 
 
 @full_float32()

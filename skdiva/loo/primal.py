@@ -81,8 +81,8 @@ class PrimalSmoother:
         self._whitening.write(features, out[:, : self._whitening.width])
         self._aside.extend(out)
 
-    def _fit(self, targets):
-        """Whitened coefficients (q, k), mean of the targets (k,), residuals of rows set aside."""
+    def whitened_fit(self, targets):
+        """Coefficients (q, k) for whitened rows, mean (k,) of the targets, residuals set aside."""
         if self._fitted[0] is not targets:
             self._fitted = targets, self._solve(targets)
         return self._fitted[1]
@@ -98,13 +98,13 @@ class PrimalSmoother:
 
     def coefficients(self, targets):
         """Return ``coef`` (p, k) and ``intercept`` (k,), float64, of the ridge model."""
-        whitened_coef, mean, _ = self._fit(targets)
+        whitened_coef, mean, _ = self.whitened_fit(targets)
         coef, intercept = self._whitening.unwhiten(self._aside.contract(whitened_coef))
         return coef, mean + intercept
 
     def residuals(self, targets):
         """Prediction minus target of every row, (n, k)."""
-        coef, mean, aside_residuals = self._fit(targets)
+        coef, mean, aside_residuals = self.whitened_fit(targets)
 
         def predict(block, whitened):
             values = centered_targets(targets, mean, block.rows, self.dtype)
@@ -123,25 +123,29 @@ class PrimalSmoother:
 
     def adjoint(self, features, values):
         """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""
-        total = self._moment(features, values)
+        total = self.moment(features, values)
         return self.whitened.map(lambda _, t: (t @ total,))[0]
 
     def adjoint_form(self, features, values):
         """The same sum for rows of no group; see ``smoother.Smoother``."""
-        total = self._moment(features, values)
-        projection, offset = self._affine()
-        return NewRowForm.linear(self._whitening.center, projection @ total, offset @ total)
+        total = self.moment(features, values)
+        projection, offset = self.affine()
+        return NewRowForm.linear(self.center, projection @ total, offset @ total)
 
-    def _moment(self, features, values):
+    def moment(self, features, values):
         """sum_v t_v values_v' over other rows, (q, k)."""
         step = max(block.stop - block.start for block in self.whitened.layout.blocks)
         total = 0.0
         for part, value in zip(features.split(step), values.split(step), strict=True):
-            part = part.to(self.dtype)
-            whitened = part.new_empty((len(part), self.whitened.n_columns))
-            self._whiten(part, whitened)
-            total = total + whitened.T @ value.to(self.dtype)
+            total = total + self.whiten(part).T @ value.to(self.dtype)
         return total
+
+    def whiten(self, features):
+        """Whitened rows (m, q) of other rows (m, p)."""
+        features = features.to(self.dtype)
+        out = features.new_empty((len(features), self.whitened.n_columns))
+        self._whiten(features, out)
+        return out
 
     def solve_left_out(self, values, *, transposed=False):
         """Apply (I - H_II diag(a_I))^-1, or its transpose, to every group of ``values`` (n, k)."""
@@ -150,14 +154,22 @@ class PrimalSmoother:
             if block.group_size == 1:
                 return (value / self.one_minus_leverage[block.rows, None],)
             t, a, v = (stack(block, array) for array in (whitened, weight, value))
-            if not self._aside.touches(block):
+            if not self.touches_aside(block):
                 return (solve_whitened(t, a, v, transposed=transposed).reshape(value.shape),)
-            root, hat, operator = own_blocks(t, a)
-            scale = self._aside.write_operator(block, operator)
+            root, hat, operator, scale = self.own_blocks(block, t, a)
             solved = left_out_solve(hat, operator, root, v, transposed=transposed, scale=scale)
             return (solved.reshape(value.shape),)
 
         return self.whitened.map(solve, self.sample_weight, values)[0]
+
+    def touches_aside(self, block):
+        """Whether a row of the block is kept out of the factorisation."""
+        return self._aside.touches(block)
+
+    def own_blocks(self, block, whitened, weight):
+        """S, H_II, I - S H_II S and the size of its diagonal's terms, for the block's groups."""
+        root, hat, operator = own_blocks(whitened, weight)
+        return root, hat, operator, self._aside.write_operator(block, operator)
 
     def others_sums(self, first, second):
         """Sums over the rows outside one's own group; see ``smoother.Smoother``."""
@@ -166,10 +178,15 @@ class PrimalSmoother:
     def new_row_form(self, first, second):
         """The same sums at rows of no group; see ``smoother.Smoother``."""
         total_first, total_second = total_sums(self.whitened, first, second)
-        projection, offset = self._affine()
-        return NewRowForm(self._whitening.center, projection, offset, total_first, total_second)
+        projection, offset = self.affine()
+        return NewRowForm(self.center, projection, offset, total_first, total_second)
 
-    def _affine(self):
+    @property
+    def center(self):
+        """Weighted mean of the features, (p,), float64."""
+        return self._whitening.center
+
+    def affine(self):
         """Projection (p, q) and offset (q,): whitened rows are (z - center) projection + offset."""
         projection, offset = self._whitening.as_affine()
         affine = projection.new_empty((len(projection) + 1, self.whitened.n_columns))

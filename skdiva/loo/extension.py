@@ -1,0 +1,194 @@
+"""Greedy extension of a core by rows of a pool (paper section 3.4, Extend).
+
+Rows of the core train with weight 1 and judge; rows of the pool train with weight 0 and never
+judge. The rows with the most negative derivative get weight 1, a batch at a time, until no row of
+the pool has a negative derivative.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skdiva.loo.evaluation import judged_new_row_form
+from skdiva.loo.extended_smoother import ExtendedSmoother
+from skdiva.loo.new_rows import NewRowForm
+from skdiva.loo.own_blocks import require_two_groups
+from skdiva.loo.precision import InsufficientPrecisionError, full_float32
+from skdiva.loo.primal import PrimalSmoother
+from skdiva.loo.targets import ClassTargets, ValueTargets
+
+# Leading bits of derivatives that are compared, lest rounding decide which of two equal rows is
+# first.
+_COMPARED_BITS = {torch.float32: 16, torch.float64: 34}
+
+
+class Extension(NamedTuple):
+    """What was added to a core.
+
+    Attributes
+    ----------
+    chosen : int64 tensor of shape (n_chosen,)
+        Rows of the pool that were added, in the order of their choice.
+    start_derivative : tensor of shape (n_pool,)
+        Derivative of the loss with respect to the weight, at 0, of every row of the pool, for the
+        model of the core alone.
+    derivative : tensor of shape (n_pool,)
+        The same for the model of the core and the chosen rows.
+    loss_path : list of float
+        Mean leave-one-out loss of the core, or mean validation loss, before any batch and after
+        every batch.
+    n_added : list of int
+        Rows of every batch.
+    start_form : NewRowForm
+        How to score other rows, for the model of the core alone.
+    coef : tensor of shape (p, k)
+        Coefficients of the model of the core alone.
+    intercept : tensor of shape (k,), float64
+    """
+
+    chosen: Tensor
+    start_derivative: Tensor
+    derivative: Tensor
+    loss_path: list
+    n_added: list
+    start_form: NewRowForm
+    coef: Tensor
+    intercept: Tensor
+
+
+@full_float32()
+def extend(problem, alpha, pool, *, step=1, n_samples=None, on_batch=None):
+    """Add the rows of a pool that lower the loss of a core most.
+
+    Parameters
+    ----------
+    problem : Problem
+        The core; all its rows get training weight 1.
+    alpha : float
+        Ridge penalty, positive.
+    pool : sequence of tuples (tensor of shape (m, p), targets)
+        Blocks of rows with their targets. They are gone through once for every batch, so that they
+        may be made when asked for; those that hold chosen rows once more.
+    step : int, default=1
+        Rows added at a time. With 1 the choice is greedy; more cost less.
+    n_samples : int, optional
+        Largest number of rows added; all of the pool if not given.
+    on_batch : callable, optional
+        Called with the number of rows added so far and the loss, at the start and after every
+        batch.
+
+    Returns
+    -------
+    Extension
+
+    Raises
+    ------
+    ValueError
+        If ``alpha`` is too small even for float64, or one row or group is all of the core.
+
+    Notes
+    -----
+    A row with features z and residual e has the derivative - <(C Z'P)'z, e> - z'C M C z with
+    M = sum_I Z_I' P_I r_I' Z_I, over the groups I of the core (paper section 3.3 at weight 0).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdiva.loo import ClassTargets, LogLoss, Problem, extend
+    >>> features = torch.tensor([[0.0], [0.2], [0.9], [1.0]])
+    >>> core = Problem(features, ClassTargets(torch.tensor([0, 0, 1, 1]), 2), loss=LogLoss())
+    >>> pool = [(torch.tensor([[0.1], [0.15]]), ClassTargets(torch.tensor([1, 0]), 2))]
+    >>> extend(core, 0.1, pool).chosen  # the first has a doubtful label
+    tensor([1])
+    """
+    weight = problem.features.new_ones(problem.features.shape[0])
+    require_two_groups(problem.layout, weight)
+    for dtype in dict.fromkeys((problem.dtype, torch.float64)):
+        try:
+            core = PrimalSmoother(problem.rows(dtype), weight, alpha, problem.fit_intercept)
+            return _Greedy(problem, core, pool).run(step, n_samples, on_batch)
+        except InsufficientPrecisionError as error:
+            reason = error
+    raise ValueError(
+        f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
+        "Use a larger alpha, or remove rows or columns that duplicate or dwarf the others."
+    ) from reason
+
+
+class _Greedy:
+    """The state of one extension."""
+
+    def __init__(self, problem, core, pool):
+        self.problem, self.pool = problem, pool
+        self.coefficients = core.coefficients(problem.targets)
+        self.smoother = ExtendedSmoother(core, problem.targets)
+        self.starts = [0]
+        self.chosen = core.leverage.new_empty(0, dtype=torch.long)
+
+    def run(self, step, n_samples, on_batch):
+        """Add batches until nothing helps, or ``n_samples`` rows are added."""
+        loss_path, n_added, start = [], [], None
+        while True:
+            loss, form = judged_new_row_form(self.problem, self.smoother)
+            loss_path.append(loss)
+            if on_batch is not None:
+                on_batch(len(self.chosen), loss)
+            derivative = self._score(form)
+            start = (derivative, form) if start is None else start
+            room = len(derivative) if n_samples is None else n_samples
+            batch = self._best(derivative, min(step, room - len(self.chosen)))
+            if not len(batch):
+                break
+            self.smoother.add(*self._rows(batch))
+            self.chosen = torch.cat([self.chosen, batch])
+            n_added.append(len(batch))
+        return Extension(
+            self.chosen, start[0], derivative, loss_path, n_added, start[1], *self.coefficients
+        )
+
+    def _score(self, form):
+        """Derivative of every row of the pool, (n_pool,)."""
+        parts = []
+        for features, targets in self.pool:
+            features = features.to(self.smoother.leverage.dtype)
+            residuals = self.smoother.new_residuals(features, targets)
+            parts.append(form.derivative(features, residuals))
+        self.starts = [0]
+        for part in parts:
+            self.starts.append(self.starts[-1] + len(part))
+        return torch.cat(parts)
+
+    def _best(self, derivative, n_most):
+        """Rows with the most negative derivative among those not chosen, ties by index."""
+        mantissa, exponent = torch.frexp(derivative)
+        scale = 2.0 ** _COMPARED_BITS[derivative.dtype]
+        rank = torch.ldexp((mantissa * scale).round() / scale, exponent)
+        rank[self.chosen] = 0
+        order = torch.argsort(rank, stable=True)[: max(n_most, 0)]
+        return order[rank[order] < 0]
+
+    def _rows(self, batch):
+        """Features (b, p) and targets of rows of the pool, in the order of ``batch``."""
+        starts = torch.tensor(self.starts, device=batch.device)
+        block = torch.searchsorted(starts, batch, right=True) - 1
+        found, parts = [], []
+        for number in block.unique().tolist():
+            inside = torch.nonzero(block == number)[:, 0]
+            features, targets = self.pool[number]
+            rows = batch[inside] - self.starts[number]
+            found.append(inside)
+            parts.append((features[rows], targets.select(rows)))
+        order = torch.argsort(torch.cat(found))
+        features, targets = zip(*parts, strict=True)
+        return torch.cat(features)[order], _joined(targets).select(order)
+
+
+def _joined(targets):
+    """Targets of several blocks as those of one."""
+    initial = [part.initial_outputs for part in targets]
+    initial = None if initial[0] is None else torch.cat(initial)
+    if isinstance(targets[0], ClassTargets):
+        labels = torch.cat([part.labels for part in targets])
+        return ClassTargets(labels, targets[0].n_outputs, initial)
+    return ValueTargets(torch.cat([part.values for part in targets]), initial)
