@@ -3,6 +3,7 @@
 import inspect
 
 import skdiva
+import skdiva.inspection
 import skdiva.loo
 
 project = "skdiva"
@@ -36,7 +37,7 @@ autosummary_generate = True
 autosummary_context = {
     "own_methods": {
         name: own_methods(public)
-        for module in (skdiva, skdiva.loo)
+        for module in (skdiva, skdiva.inspection, skdiva.loo)
         for name, public in inspect.getmembers(module, inspect.isclass)
     }
 }

@@ -15,6 +15,7 @@ from packaging.version import Version
 import skdiva
 import skdiva.datasets
 import skdiva.features
+import skdiva.inspection
 import skdiva.loo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,13 +26,14 @@ PUBLIC_NAMES = sorted(
         *skdiva.__all__,
         *skdiva.datasets.__all__,
         *skdiva.features.__all__,
+        *skdiva.inspection.__all__,
         *skdiva.loo.__all__,
     }
     - {"__version__"}
 )
 PUBLIC_CLASSES = [
     public
-    for package in (skdiva, skdiva.features)
+    for package in (skdiva, skdiva.features, skdiva.inspection)
     for name in package.__all__
     if inspect.isclass(public := getattr(package, name))
 ]

@@ -1,0 +1,81 @@
+"""What the displays share: axes, colours, and checks of what they are given."""
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skdiva.arrays.containers import to_host
+
+DARK, LIGHT = "#7f2704", "#bdbdbd"  # apart in grey, too
+
+
+def axes_to_draw_on(ax, display, figsize):
+    """Return ``ax``, or the axes of a new figure if it is None."""
+    try:
+        import matplotlib.pyplot as plt
+        from matplotlib.axes import Axes
+    except ImportError as error:
+        raise ImportError(
+            f"{type(display).__name__}.plot draws with matplotlib, which is not installed. "
+            'Install it: pip install "skdiva[plot]".'
+        ) from error
+    if ax is None:
+        return plt.subplots(figsize=figsize, layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"ax must be one matplotlib Axes or None, got {type(ax).__name__}. "
+            "Of several axes pass one, as in axes[0]."
+        )
+    return ax
+
+
+def hide_frame(ax):
+    """Take away the two lines round ``ax`` that carry no scale."""
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def fitted_attribute(estimator, name, display):
+    """Return an attribute of a fitted estimator, or of the last step of a fitted Pipeline."""
+    estimator = last_step(estimator)
+    check_is_fitted(estimator)
+    if not hasattr(estimator, name):
+        raise TypeError(
+            f"{display.__name__} expects an estimator that has {name} when fitted, as "
+            f"DivaReweighter and DivaOutlierDetector have, got {type(estimator).__name__}. "
+            f"Pass such a one, or the numbers themselves to {display.__name__}(...)."
+        )
+    return getattr(estimator, name)
+
+
+def last_step(estimator):
+    """Return the last step of a Pipeline; any other estimator as it is."""
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
+def check_numbers(name, values, length=None, low=-np.inf):
+    """Return ``values`` as a vector of finite floats, none below ``low``."""
+    values = check_vector(name, values, length)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} must hold numbers, got dtype {values.dtype}. Pass an array of floats."
+        )
+    values = values.astype(np.float64)
+    if not np.isfinite(values).all() or (values < low).any():
+        bound = "" if low == -np.inf else f" of at least {low:g}"
+        raise ValueError(
+            f"{name} must hold finite numbers{bound}, got values from {values.min():g} to "
+            f"{values.max():g}. Pass what a fitted estimator holds."
+        )
+    return values
+
+
+def check_vector(name, values, length=None):
+    """Return ``values`` as a vector, of ``length`` if that is given."""
+    values = np.asarray(to_host(values))
+    expected = "(n,), n > 0" if length is None else f"({length},)"
+    if values.ndim != 1 or values.size == 0 or (length is not None and len(values) != length):
+        raise ValueError(
+            f"{name} must have shape {expected}, got {values.shape}. "
+            "Pass one value per row, or per source, in the order of the fit."
+        )
+    return values
