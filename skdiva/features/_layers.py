@@ -16,7 +16,8 @@ from torch.nn import grad as weight_gradients
 
 from skdiva.loo.precision import full_float32
 
-_BLOCK_BYTES = 2**24  # what is larger leaves the caches and is slow to allocate
+# Of a block: a processor keeps it in its caches, a GPU wants enough work for a kernel.
+_BLOCK_BYTES = {"cpu": 2**22, "cuda": 2**26}
 _FEW_POSITIONS = 32  # up to which products of windows are faster than a convolution
 
 
@@ -180,7 +181,8 @@ def layer_blocks(parameter, calls, columns, n_samples):
     n_rows, width = len(parameter), parameter[0].numel()
     together = math.lcm(*(_rows_of_a_group(call.layer) for call in calls))
     windows = max((len(call.gradients) for call in calls), default=n_samples)
-    step = max(_BLOCK_BYTES // (windows * width * parameter.itemsize * together), 1) * together
+    row_bytes = windows * width * parameter.itemsize
+    step = max(_BLOCK_BYTES[parameter.device.type] // (row_bytes * together), 1) * together
     first = columns.start // width // together * together
     for row in range(first, -(-columns.stop // width), step):
         rows = slice(row, min(row + step, n_rows))
