@@ -159,7 +159,7 @@ class DerivativeDisplay:
             self.bars_.append(
                 ax.bar(
                     self.bin_edges_[:-1], heights, np.diff(self.bin_edges_), align="edge",
-                    color=color, alpha=0.85, label=f"{name} ({len(values)} rows)",
+                    color=color, alpha=0.85, label=f"{name} (n = {len(values)})",
                 )
             )  # fmt: skip
         _explain_axes(ax, "% of the rows of its kind" if relative else "rows per bin")

@@ -117,7 +117,14 @@ def draw_grid(ax, images, captions, cmap):
         drawn.append(ax.imshow(image, cmap=cmap, extent=extent, **limits))
         ax.text(left + 0.5, top - 0.04, caption, ha="center", va="bottom", fontsize=9)
     for i, heading in enumerate(_HEADINGS):
-        ax.text(-0.1, i * pitch + tall / 2, heading, ha="right", va="center", rotation=90)
+        ax.text(
+            -0.1,
+            tall + i * pitch - (pitch - _GAP) / 2,
+            heading,
+            ha="right",
+            va="center",
+            rotation=90,
+        )
     ax.set_xlim(-_MARGIN, width - _MARGIN)
     ax.set_ylim(pitch + tall, pitch + tall - height)
     ax.set_axis_off()

@@ -45,7 +45,7 @@ class WeightsDisplay:
     up_rows_ : ndarray of shape (n_shown,)
         Positions of the rows with the largest weights, from the largest; ties by position.
     down_rows_ : ndarray of shape (n_shown,)
-        Positions of the rows with the smallest weights, from the smallest; ties by position.
+        Positions of the other rows with the smallest weights, from the smallest; ties by position.
     images_ : list of matplotlib AxesImage
         Images of the up rows, then of the down rows; empty for a table.
     table_ : matplotlib Table or None
@@ -86,6 +86,8 @@ class WeightsDisplay:
     def __init__(self, *, sample_weight, X, y=None, image_shape=None):
         self.sample_weight = check_numbers("sample_weight", sample_weight, low=0)
         n_samples = len(self.sample_weight)
+        if n_samples < 2:
+            raise ValueError("sample_weight must hold at least 2 weights, got 1. Pass more rows.")
         self.X = to_host(X) if hasattr(X, "shape") else np.asarray(X)
         if issparse(X) or len(self.X.shape) < 2 or self.X.shape[0] != n_samples:
             raise ValueError(
@@ -124,7 +126,7 @@ class WeightsDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on. None: those of a new figure.
         n_shown : int, default=8
-            Rows shown of either kind; at most half of all, but one.
+            Rows shown of either kind; at most half of all.
         columns : list, default=None
             Columns of a table: names if X has some, else positions. None: the first five.
         cmap : str or Colormap, default="gray"
@@ -158,7 +160,7 @@ class WeightsDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on. None: those of a new figure.
         n_shown : int, default=8
-            Rows shown of either kind; at most half of all, but one.
+            Rows shown of either kind; at most half of all.
         columns : list, default=None
             Columns of a table: names if X has some, else positions. None: the first five.
         cmap : str or Colormap, default="gray"
@@ -180,9 +182,11 @@ class WeightsDisplay:
         """
         if n_shown < 1:
             raise ValueError(f"n_shown must be at least 1, got {n_shown!r}. Pass how many to show.")
-        n_shown = max(1, min(n_shown, len(self.sample_weight) // 2))
+        n_shown = min(n_shown, len(self.sample_weight) // 2)
         self.up_rows_ = np.argsort(-self.sample_weight, kind="stable")[:n_shown]
-        self.down_rows_ = np.argsort(self.sample_weight, kind="stable")[:n_shown]
+        upwards = np.argsort(self.sample_weight, kind="stable")
+        # With many equal weights a row could be among both.
+        self.down_rows_ = upwards[~np.isin(upwards, self.up_rows_)][:n_shown]
         rows = np.concatenate([self.up_rows_, self.down_rows_])
         shown = _safe_indexing(self.X, rows)
         images = as_images(shown, self.image_shape)
@@ -204,7 +208,7 @@ class WeightsDisplay:
         weights = [f"weight {self.sample_weight[row]:.2f}" for row in rows]
         if self.y is None:
             return weights
-        labels = [f"label {as_text(label, 10)}" for label in self.y[rows]]
+        labels = [f"label {as_text(label, 9)}" for label in self.y[rows]]
         return [f"{label}\n{weight}" for label, weight in zip(labels, weights, strict=True)]
 
     def _columns(self, rows):

@@ -42,7 +42,7 @@ def test_known_labels(detector):
     assert_array_equal(heights(wrong), counted(detector.derivative_[IS_WRONG], edges))
     assert_allclose([bar.get_x() for bar in right], edges[:-1])
     assert_allclose([bar.get_x() + bar.get_width() for bar in wrong], edges[1:])
-    assert legend(display) == ["right label (180 rows)", "wrong label (20 rows)"]
+    assert legend(display) == ["right label (n = 180)", "wrong label (n = 20)"]
     assert display.ax_.get_ylabel() == "rows per bin"
     assert "loss per unit of weight" in display.ax_.get_xlabel()
 
@@ -57,8 +57,8 @@ def test_suspected_labels_are_those_that_the_detector_flags(detector):
     )
     n_flagged = is_flagged.sum()
     assert legend(display) == [
-        f"not flagged ({200 - n_flagged} rows)",
-        f"flagged ({n_flagged} rows)",
+        f"not flagged (n = {200 - n_flagged})",
+        f"flagged (n = {n_flagged})",
     ]
 
 
@@ -67,7 +67,7 @@ def test_nothing_suspected():
     display = DerivativeDisplay.from_estimator(reweighter)
     (bars,) = display.bars_
     assert_array_equal(heights(bars), counted(reweighter.derivative_, display.bin_edges_))
-    assert legend(display) == ["all (200 rows)"]
+    assert legend(display) == ["all (n = 200)"]
 
 
 def test_targets():
@@ -95,7 +95,7 @@ def test_no_label_is_wrong():
     display = DerivativeDisplay(derivative=[-1.0, 2.0], is_wrong=[False, False])
     display.plot(relative=True)
     assert heights(display.bars_[1]).sum() == 0
-    assert legend(display)[1] == "wrong label (0 rows)"
+    assert legend(display)[1] == "wrong label (n = 0)"
 
 
 def test_zero_is_marked(detector):

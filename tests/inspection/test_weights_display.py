@@ -57,6 +57,12 @@ def test_ties_go_by_position():
     assert [text.get_text() for text in display.ax_.texts[:2]] == ["weight 2.00", "weight 2.00"]
 
 
+def test_equal_weights_show_no_row_twice():
+    display = WeightsDisplay(sample_weight=np.ones(6), X=IMAGES).plot()
+    assert_array_equal(display.up_rows_, [0, 1, 2])
+    assert_array_equal(display.down_rows_, [3, 4, 5])
+
+
 def test_images_with_one_channel_share_a_scale(reweighter):
     display = WeightsDisplay.from_estimator(reweighter, X.reshape(-1, 8, 8))
     assert len({image.get_clim() for image in display.images_}) == 1
@@ -143,7 +149,7 @@ def test_the_lower_half_of_a_table_is_grey(reweighter):
     assert colours[0] == colours[1] != colours[2] == colours[3]
 
 
-@pytest.mark.parametrize(("n_rows", "n_shown"), [(1, 1), (2, 1), (5, 2)])
+@pytest.mark.parametrize(("n_rows", "n_shown"), [(2, 1), (5, 2)])
 def test_few_rows(n_rows, n_shown):
     display = WeightsDisplay(sample_weight=WEIGHT[:n_rows], X=IMAGES[:n_rows]).plot()
     assert len(display.up_rows_) == len(display.down_rows_) == n_shown
@@ -151,7 +157,7 @@ def test_few_rows(n_rows, n_shown):
 
 def test_long_labels_are_cut():
     display = WeightsDisplay(sample_weight=WEIGHT, X=IMAGES, y=["versicolor-or-so"] * 6).plot()
-    assert display.ax_.texts[0].get_text().startswith("label versicolo…\n")
+    assert display.ax_.texts[0].get_text().startswith("label versicol…\n")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +167,7 @@ def test_long_labels_are_cut():
         ({"X": np.ones(6)}, r"one row for each of the 6 weights, got ndarray of shape \(6,\)"),
         ({"X": csr_array(np.eye(6))}, r"X must be dense .*got csr_array of shape \(6, 6\)"),
         ({"y": [1, 2]}, r"y must have shape \(6,\), got \(2,\)"),
+        ({"sample_weight": [1.0], "X": IMAGES[:1]}, "at least 2 weights, got 1"),
         ({"sample_weight": -WEIGHT}, "sample_weight must hold finite numbers of at least 0"),
     ],
 )
