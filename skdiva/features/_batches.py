@@ -6,9 +6,8 @@ from tqdm.auto import tqdm
 
 from skdiva.arrays.containers import is_tensor
 from skdiva.arrays.convert import to_tensor
-from skdiva.arrays.memory import free_bytes
+from skdiva.arrays.memory import free_bytes, is_out_of_memory
 from skdiva.features._network import n_rows, take_rows
-from skdiva.features._network_checks import is_out_of_memory
 from skdiva.features._sources import count_rows
 
 _MEMORY_SHARE = 1 / 4  # of what is free
@@ -99,7 +98,7 @@ class Batches:
         try:
             return compute(batch, *beside)
         except (RuntimeError, MemoryError) as error:
-            if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
+            if not is_out_of_memory(error):
                 raise
             if n == 1:
                 raise MemoryError(
@@ -147,12 +146,13 @@ class Batches:
         return to_tensor(value, "cpu", name)
 
     def _moved(self, batch):
-        keep = self._keep_integers or isinstance(batch, dict)
-
         def move(value):
             dtype = self.dtype
-            if keep and not value.is_floating_point():
-                dtype = value.dtype if isinstance(batch, dict) else torch.int64
+            if not value.is_floating_point():
+                if isinstance(batch, dict):
+                    dtype = value.dtype
+                elif self._keep_integers and value.dtype != torch.bool:
+                    dtype = torch.int64
             # A copy in any case: a network may work in place.
             moved = value.to(self.device, non_blocking=True, copy=True)
             return moved.to(dtype)

@@ -12,7 +12,7 @@ from sklearn.base import (
 )
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from skdiva.arrays.containers import is_tensor, to_host
 from skdiva.arrays.convert import choose_device
@@ -249,6 +249,8 @@ class JacobianFeaturizer(
 
     def _read(self, X, reset=False):
         """Rows of X, checked; the columns of X are remembered, or compared."""
+        if hasattr(X, "columns"):  # a wrong column may be why its values are wrong
+            _check_feature_names(self, X, reset=reset)
         rows, array = read_rows(X, self.input_shape, self, n_least=1 + reset)
         record_columns(self, X, array, reset=reset)
         return rows
