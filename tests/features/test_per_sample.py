@@ -170,10 +170,16 @@ def test_a_rule_that_is_wrong_is_not_used(monkeypatch):
 
 
 def test_gradients_that_vanish_but_for_rounding():
-    """A bias before a normalisation: no way gives the same rounding errors as another."""
-    module = nn.Sequential(
-        nn.Conv1d(1, 4, 3), nn.GroupNorm(1, 4), nn.Tanh(), nn.Flatten(), nn.Linear(24, 3)
-    )
-    module[0].weight.data.zero_()  # the bias shifts all that GroupNorm sees
-    batch = torch.randn(4, 1, 8)
-    assert {*per_sample(module, batch).kinds.values()} == {"layer"}
+    """A bias before a normalisation: what is left differs from one way to the next."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(
+            nn.Conv1d(1, 4, 3), nn.GroupNorm(4, 4), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 62, 3)
+        )
+        batch = torch.randn(4, 1, 64)
+    gradients = per_sample(module, batch)
+    assert {*gradients.kinds.values()} == {"layer"}
+    expected = double_loop(module, batch, gradients.names)
+    bias = expected[:, :, 12:16]
+    assert 0 < float(bias.norm()) < 1e-6 * float(expected.norm())
+    assert_near(jacobian(gradients, batch), expected, torch.float32)
