@@ -174,12 +174,12 @@ def test_gradients_that_vanish_but_for_rounding():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nn.Sequential(
-            nn.Conv1d(1, 4, 3), nn.GroupNorm(4, 4), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 62, 3)
+            nn.Conv2d(3, 4, 3), nn.GroupNorm(4, 4), nn.Tanh(), nn.Flatten(), nn.Linear(784, 3)
         )
-        batch = torch.randn(4, 1, 64)
+        batch = torch.randn(4, 3, 16, 16)
     gradients = per_sample(module, batch)
     assert {*gradients.kinds.values()} == {"layer"}
     expected = double_loop(module, batch, gradients.names)
-    bias = expected[:, :, 12:16]
+    bias = expected[:, :, 108:112]
     assert 0 < float(bias.norm()) < 1e-6 * float(expected.norm())
     assert_near(jacobian(gradients, batch), expected, torch.float32)
