@@ -174,7 +174,7 @@ def table_size(cells):
     return 0.1 * _widths(cells).sum(), 0.26 * len(cells)
 
 
-def draw_table(ax, cells):
+def draw_table(ax, cells, fits):
     """Draw a table, the half of its lines with least weight on grey, and return it.
 
     Parameters
@@ -183,6 +183,8 @@ def draw_table(ax, cells):
         Axes to draw on.
     cells : list of 2 n + 1 lists of str
         The lines: titles, n rows with most weight, n rows with least.
+    fits : bool
+        Whether the axes are as large as `table_size` says. If not, letters shrink where they must.
 
     Returns
     -------
@@ -194,6 +196,8 @@ def draw_table(ax, cells):
     table = ax.table(
         lines, colLabels=titles, colLoc="right", colWidths=widths / widths.sum(), bbox=(0, 0, 1, 1)
     )
+    table.set_fontsize(10)
+    table.auto_set_font_size(not fits)
     for (line, _), cell in table.get_celld().items():
         cell.set_edgecolor(LIGHT)
         cell.PAD = 0.05

@@ -198,8 +198,9 @@ class WeightsDisplay:
         else:
             names = column_names(self.X, columns)
             cells = as_cells(self._columns(rows), shown, names)
+            fits = ax is None
             ax = axes_to_draw_on(ax, self, figsize=table_size(cells))
-            self.table_ = draw_table(ax, cells)
+            self.table_ = draw_table(ax, cells, fits)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

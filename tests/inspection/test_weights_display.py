@@ -131,16 +131,24 @@ def test_table_of_a_dataframe(frame):
     assert lines(display.plot(columns=["town"]))[3] == ["5", "1.500", "g" * 19 + "…"]
 
 
-def test_text_of_a_table_stays_in_its_cells(reweighter):
-    """Also on small axes, where the letters shrink."""
+def test_text_of_a_table_stays_in_its_cells_and_is_large():
+    table = pd.DataFrame({"a": range(6), "name of the town": ["g" * 40] * 6, "b": range(6)})
+    display = WeightsDisplay(sample_weight=WEIGHT, X=table)
+    assert smallest_letters(display.plot()) == 10
     _, axes = plt.subplots(2, 2)
-    display = WeightsDisplay.from_estimator(reweighter, X, y, ax=axes[0, 0])
+    assert 4 < smallest_letters(display.plot(axes[0, 0])) < 10
+
+
+def smallest_letters(display):
+    """Size of a table's smallest letters, once each text was seen to lie within its cell."""
     display.figure_.canvas.draw()
     renderer = display.figure_.canvas.get_renderer()
-    for cell in display.table_.get_celld().values():
+    cells = display.table_.get_celld().values()
+    for cell in cells:
         inside, text = cell.get_window_extent(renderer), cell.get_text().get_window_extent(renderer)
         assert inside.x0 <= text.x0
         assert text.x1 <= inside.x1
+    return min(cell.get_fontsize() for cell in cells)
 
 
 def test_the_lower_half_of_a_table_is_grey(reweighter):
