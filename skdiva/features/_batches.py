@@ -153,8 +153,11 @@ class Batches:
                     dtype = value.dtype
                 elif self._keep_integers and value.dtype != torch.bool:
                     dtype = torch.int64
-            # A copy in any case: a network may work in place.
-            moved = value.to(self.device, non_blocking=True, copy=True)
+            # A copy in any case, as a network may work in place; and in one order of the entries,
+            # on which rounding depends.
+            moved = value.to(
+                self.device, non_blocking=True, copy=True, memory_format=torch.contiguous_format
+            )
             return moved.to(dtype)
 
         return _each_tensor(move, batch)
