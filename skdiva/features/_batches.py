@@ -11,9 +11,11 @@ from skdiva.features._network import n_rows, take_rows
 from skdiva.features._sources import count_rows
 
 _MEMORY_SHARE = 1 / 4  # of what is free
-# What is larger leaves the caches of a processor; a GPU is busy by then.
-_MOST_BYTES = {"cpu": 2**27, "cuda": 2**31}
-_MOST_ROWS = {"cpu": 256, "cuda": 8192}
+# What is larger leaves the caches of a processor; a GPU is busy by then. A processor works slowly
+# on very few rows, though: 32 to 64 images were fastest, and a thousand rows of a small network.
+_MOST_BYTES = {"cpu": 2**26, "cuda": 2**31}
+_MOST_ROWS = {"cpu": 1024, "cuda": 8192}
+_FEW_ROWS, _BYTES_OF_FEW = 32, 2**30
 _SHARED = ("float32", "float64", "int64")  # dtypes that NumPy and torch both have
 
 
@@ -182,9 +184,10 @@ def automatic_size(network, probe, device, differentiates, row_bytes):
     int
     """
     # Kept, their gradients, and working memory.
-    activations = _activation_bytes(network, probe) * (3 if differentiates else 1)
-    budget = min(_MEMORY_SHARE * free_bytes(device), _MOST_BYTES[device.type])
-    return int(max(min(budget // (activations + row_bytes), _MOST_ROWS[device.type]), 1))
+    row_bytes += _activation_bytes(network, probe) * (3 if differentiates else 1)
+    wanted = max(_MOST_BYTES[device.type], min(_FEW_ROWS * row_bytes, _BYTES_OF_FEW))
+    budget = min(wanted, _MEMORY_SHARE * free_bytes(device))
+    return int(max(min(budget // row_bytes, _MOST_ROWS[device.type]), 1))
 
 
 def _activation_bytes(network, probe):
