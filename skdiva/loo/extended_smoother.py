@@ -1,15 +1,16 @@
 """A factorised ridge to which rows are added, updated at low rank instead of factorised anew.
 
-With T the rows whitened by the factorisation of the core (H = T T', so that C = I there), U the
-whitened rows of a batch with residuals e_U before it, and K = I + U C U' = L L',
+With T the whitened rows of the core (H = T T'), U those of a batch, its residuals e_U before it is
+added, the thin SVD U = L S Y' and D = (1 + S^2)^-1/2, rows are whitened anew by
 
-    C   -> C - V V',                V = C U' L^-T
-    W   -> W - V L^-1 e_U
-    e_i -> e_i - t_i' V L^-1 e_U
-    h_i -> h_i - |t_i' V|^2,        1 - h_i  -> 1 - h_i + |t_i' V|^2
+    t -> t X,                  X = (I + U'U)^-1/2 = I - Y (1 - D) Y'
+    e_i -> e_i - t_i' Y S D^2 L' e_U
+    h_i -> h_i - |t_i' Y S D|^2,       1 - h_i -> 1 - h_i + |t_i' Y S D|^2
 
-so that 1 - leverage, which must keep its digits, is never a difference. The intercept is a column
-of T. Added rows train with weight 1 and judge nothing: none of them is ever left out.
+and coefficients, the moments of whitened rows, are X (T'y + U'y_U). So C stays the identity: no
+inverse is ever downdated, which would lose the digits of rows far out, and 1 - leverage is never a
+difference. The intercept is a column of T. Added rows train with weight 1 and judge nothing: none
+of them is ever left out.
 """
 
 import torch
@@ -18,11 +19,24 @@ from skdiva.loo.centering import center_rows, centered_targets
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.others_sums import total_sums
 from skdiva.loo.own_blocks import stack
-from skdiva.loo.precision import cholesky, cholesky_stack
+from skdiva.loo.precision import cholesky_stack
+from skdiva.loo.row_blocks import TensorRows
 from skdiva.loo.targets import ridge_targets
 
-# Updates after which C is inverted anew: rounding errors add up, and rows far out magnify them.
-_FRESH = 32
+_MOST_ROWS = 128  # added in one update: wider singular value decompositions cost more than updates
+
+
+class _TurnedRows(TensorRows):
+    """Rows that are made anew on every visit, times ``turn`` (q, q)."""
+
+    kept = False
+
+    def __init__(self, rows, turn):
+        super().__init__(rows.features, rows.layout, rows.dtype, n_columns=rows.n_columns)
+        self._rows, self._turn = rows, turn
+
+    def __getitem__(self, block):
+        return self._rows[block] @ self._turn
 
 
 class ExtendedSmoother:
@@ -33,30 +47,29 @@ class ExtendedSmoother:
     Parameters
     ----------
     core : PrimalSmoother
-        At weights of 1.
+        At weights of 1. Its whitened rows are taken over.
     targets : ClassTargets or ValueTargets
         Of the core, in its visiting order.
     """
 
     def __init__(self, core, targets):
         self._core = core
-        self.whitened, self.sample_weight = core.whitened, core.sample_weight
+        self.sample_weight = core.sample_weight
         self.leverage = core.leverage.clone()
         self.one_minus_leverage = core.one_minus_leverage.clone()
         self._residuals = core.residuals(targets)
         core.solve_left_out(self._residuals)  # refuses groups that decide their own predictions
         self._coef, self._mean, _ = core.whitened_fit(targets)
-        self._moment = self._coef
-        self.inverse = torch.eye(self.whitened.n_columns).to(self._coef)  # C
-        self._precision = self.inverse.clone()  # C^-1
-        self._n_updates = 0
-        self._grouped = any(block.group_size > 1 for block in self.whitened.layout.blocks)
-        # I - H_II of groups, where it is smaller than C or holds what only the core knows.
+        self._turn = torch.eye(core.whitened.n_columns).to(self._coef)  # product of all X
+        rows = core.whitened
+        self.whitened = rows if rows.kept else _TurnedRows(rows, self._turn)
+        self._grouped = any(block.group_size > 1 for block in rows.layout.blocks)
+        # I - H_II of groups: where I - T_I'T_I is larger, or only the core knows the entries.
         self._operators = {
             block: core.own_blocks(block, *self._stacks(block))[2]
-            for block in self.whitened.layout.blocks
+            for block in rows.layout.blocks
             if block.group_size > 1
-            and (block.group_size <= len(self.inverse) or core.touches_aside(block))
+            and (block.group_size <= rows.n_columns or core.touches_aside(block))
         }
 
     def _stacks(self, block):
@@ -71,38 +84,31 @@ class ExtendedSmoother:
         targets : ClassTargets or ValueTargets
             Of b rows.
         """
-        rows = self._core.whiten(features)
-        values = centered_targets(targets, self._mean, slice(None), rows.dtype)
-        pulled = self.inverse @ rows.T
-        within = torch.eye(len(rows)).to(rows).addmm_(rows, pulled)
-        factor = cholesky(within)
-        directions, gain = (
-            torch.linalg.solve_triangular(factor, right, upper=False)
-            for right in (pulled.T, rows @ self._coef - values)
-        )
-        gain = directions.T @ gain
-        self._move(directions, gain)
-        self._coef = self._coef - gain
-        self.inverse.addmm_(directions.T, directions, alpha=-1)
-        self._precision.addmm_(rows.T, rows)
-        self._moment = self._moment + rows.T @ values
-        self._n_updates += 1
-        if self._n_updates % _FRESH == 0:
-            self.inverse = torch.cholesky_inverse(cholesky(self._precision))
-            self._coef = self.inverse @ self._moment
+        values = centered_targets(targets, self._mean, slice(None), self._coef.dtype)
+        for part, value in zip(features.split(_MOST_ROWS), values.split(_MOST_ROWS), strict=True):
+            self._add(self._core.whiten(part) @ self._turn, value)
 
-    def _move(self, directions, gain):
-        """Residuals and leverages of the core, in one visit."""
-        n_added = len(directions)
-        change = torch.cat([directions.T, gain], dim=1)
+    def _add(self, rows, values):
+        left, singular, directions = torch.linalg.svd(rows, full_matrices=False)
+        shrink = (1 + singular.square()).rsqrt()
+        share = singular * shrink
+        gain = (share * shrink)[:, None] * (left.T @ (rows @ self._coef - values))
+        self._move(directions, shrink, share, gain)
+        self._coef = _shrink_along(directions, shrink, (self._coef + rows.T @ values).T).T
+        self._turn.copy_(_shrink_along(directions, shrink, self._turn))
+
+    def _move(self, directions, shrink, share, gain):
+        """Whitened rows, residuals and leverages of the core, in one visit."""
 
         def move(block, whitened):
-            moved = whitened @ change
-            share, residual = moved[:, :n_added], moved[:, n_added:]
+            along = whitened @ directions.T
+            if self.whitened.kept:
+                whitened.addmm_(along * (shrink - 1), directions)
+            lost = along * share
             if block in self._operators:
-                grouped = stack(block, share)
+                grouped = stack(block, lost)
                 self._operators[block].baddbmm_(grouped, grouped.mT)
-            return share.square().sum(dim=1), residual
+            return lost.square().sum(dim=1), along @ gain
 
         lost, moved = self.whitened.map(move)
         self.leverage.sub_(lost)
@@ -125,8 +131,8 @@ class ExtendedSmoother:
             if block in self._operators:
                 factor = cholesky_stack(self._operators[block])
                 return (torch.cholesky_solve(right, factor).reshape(value.shape),)
-            t = stack(block, whitened)  # (I - T C T')^-1 = I + T (C^-1 - T' T)^-1 T'
-            factor = cholesky_stack(self._precision - t.mT @ t)
+            t = stack(block, whitened)  # (I - T T')^-1 = I + T (I - T' T)^-1 T'
+            factor = cholesky_stack(torch.eye(t.shape[-1]).to(t) - t.mT @ t)
             solved = right + t @ torch.cholesky_solve(t.mT @ right, factor)
             return (solved.reshape(value.shape),)
 
@@ -134,26 +140,32 @@ class ExtendedSmoother:
 
     def new_row_form(self, first, second):
         """Both sums over the core, as a form for rows of no group."""
-        total_first, total_second = total_sums(self.whitened, first, second)
-        total_second = self.inverse @ total_second @ self.inverse
-        projection, offset = self._core.affine()
-        total_first = self.inverse @ total_first
-        return NewRowForm(self._core.center, projection, offset, total_first, total_second)
+        sums = total_sums(self.whitened, first, second)
+        return NewRowForm(self._core.center, *self._affine(), *sums)
 
     def adjoint_form(self, features, values):
         """sum_v H_jv values_v over validation rows v, as a form for rows j of no group."""
-        total = self.inverse @ self._core.moment(features, values)
-        projection, offset = self._core.affine()
+        total = self._turn.T @ self._core.moment(features, values)
+        projection, offset = self._affine()
         return NewRowForm.linear(self._core.center, projection @ total, offset @ total)
+
+    def _affine(self):
+        projection, offset = self._core.affine()
+        return projection @ self._turn, offset @ self._turn
 
     def predict(self, features, _targets=None):
         """Predictions (m, k) at other rows (m, p), initial outputs not added."""
+        coef = self._turn @ self._coef
         projection, offset = self._core.affine()
-        constant = self._mean + (offset @ self._coef).double()
-        centered = center_rows(features.to(self._coef.dtype), self._core.center)
-        return centered @ (projection @ self._coef) + constant
+        centered = center_rows(features.to(coef.dtype), self._core.center)
+        return centered @ (projection @ coef) + (self._mean + (offset @ coef).double())
 
     def new_residuals(self, features, targets):
         """Prediction minus target (m, k) of rows that are not trained on."""
         targets = ridge_targets(targets, slice(None), torch.float64)
         return (self.predict(features) - targets).to(self._coef.dtype)
+
+
+def _shrink_along(directions, shrink, rows):
+    """Rows (m, q) times X."""
+    return rows + ((rows @ directions.T) * (shrink - 1)) @ directions

@@ -149,13 +149,13 @@ class _Greedy:
 
     def _score(self, form):
         """Derivative of every row of the pool, (n_pool,)."""
-        parts = []
+        parts = [self.smoother.leverage.new_empty(0)]
         for features, targets in self.pool:
             features = features.to(self.smoother.leverage.dtype)
             residuals = self.smoother.new_residuals(features, targets)
             parts.append(form.derivative(features, residuals))
         self.starts = [0]
-        for part in parts:
+        for part in parts[1:]:
             self.starts.append(self.starts[-1] + len(part))
         return torch.cat(parts)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from skdiva.loo.centering import center_rows
+from skdiva.loo.products import quadratic_form, triangular_half
 
 
 class NewRowForm(NamedTuple):
@@ -49,4 +50,4 @@ class NewRowForm(NamedTuple):
         centered = center_rows(features, self.center)
         rows = torch.addmm(self.offset, centered, self.projection)
         linear = torch.linalg.vecdot(rows @ self.first, residuals)
-        return -linear - torch.linalg.vecdot(rows @ self.second, rows)
+        return -linear - quadratic_form(rows, triangular_half(self.second))

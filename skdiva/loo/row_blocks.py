@@ -108,6 +108,11 @@ class TensorRows:
         self._function = function
         self._replaced = None
 
+    @property
+    def kept(self):
+        """Whether a visit hands over the stored rows themselves."""
+        return self._function is None and self.features.dtype == self.dtype
+
     def __getitem__(self, block):
         rows = self._visit(block.rows)
         if self._replaced is not None:
