@@ -37,6 +37,9 @@ class NetworkFeatures:
 
     def features(self, batch):
         """Features (b, q), or (b, k, q) per output."""
+        if self._gradients is None and self._projection is None:
+            activations = self._activations(batch)
+            return activations if self.scale is None else activations * self.scale
         features = None
         for output, start, block in self._blocks(batch):
             if features is None:
@@ -78,12 +81,14 @@ class NetworkFeatures:
             total[start : start + block.shape[1]] += block.square().sum(0)
         return total
 
+    def _activations(self, batch):
+        with torch.no_grad():
+            return self.network.penultimate(batch)[0]
+
     def _blocks(self, batch):
         """Yield output (None: all together), first column and block (b, m)."""
         if self._gradients is None:
-            with torch.no_grad():
-                activations, _ = self.network.penultimate(batch)
-            yield None, 0, activations
+            yield None, 0, self._activations(batch)
         elif self._direction is None:
             yield from self._gradients.each(batch)
         else:
