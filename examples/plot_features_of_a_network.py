@@ -109,13 +109,13 @@ figure, (pictures_ax, bars_ax) = plt.subplots(
     1, 2, figsize=(10, 3.6), width_ratios=(1, 1.5), layout="constrained"
 )
 worst = np.argsort(-detector.outlier_scores_)[:12]
-mosaic = np.pad(X_new[worst].reshape(3, 4, 14, 14), [(0, 0), (0, 0), (1, 1), (1, 1)])
-pictures_ax.imshow(mosaic.swapaxes(1, 2).reshape(48, 64), cmap="gray_r")
+mosaic = np.pad(X_new[worst].reshape(3, 4, 14, 14), [(0, 0), (0, 0), (6, 0), (1, 1)])
+pictures_ax.imshow(mosaic.swapaxes(1, 2).reshape(60, 64), cmap="gray_r")
 pictures_ax.set(xticks=[], yticks=[])
 pictures_ax.set_title("Most suspicious: given → suggested", loc="left", fontsize=11)
 for i, row in enumerate(worst):
     text = f"{y_noisy[row]} → {detector.suggested_label_[row]}"
-    pictures_ax.text(16 * (i % 4) + 0.5, 16 * (i // 4) + 2.5, text, fontsize=9, color="#7f2704")
+    pictures_ax.text(16 * (i % 4) + 2, 20 * (i // 4) + 4.5, text, fontsize=10, color="#7f2704")
 
 positions = np.arange(len(measures))[::-1]
 f1, auc = np.array(list(measures.values())).T

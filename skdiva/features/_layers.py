@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn import grad as weight_gradients
 
+from skdiva.features._zero_start import ZeroStartLinear
 from skdiva.loo.precision import full_float32
 
 # Of a block: a processor keeps it in its caches, a GPU wants enough work for a kernel.
@@ -115,8 +116,10 @@ def _embedding_weight(layer, ids, gradients, rows):
 
 
 _CONV = {"weight": _conv_weight, "bias": _channel_bias}
+_LINEAR = {"weight": _linear_weight, "bias": _linear_bias}
 _RULES = [
-    (nn.Linear, {"weight": _linear_weight, "bias": _linear_bias}),
+    (nn.Linear, _LINEAR),
+    (ZeroStartLinear, _LINEAR),
     (nn.Conv1d, _CONV),
     (nn.Conv2d, _CONV),
     (nn.Conv3d, _CONV),

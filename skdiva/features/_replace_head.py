@@ -11,13 +11,16 @@ from skdiva.features._network import FrozenNetwork
 from skdiva.features._rows import read_rows
 from skdiva.features._seed import draw_seed, seeded
 from skdiva.features._shared_backbone import build_module
+from skdiva.features._zero_start import ZeroStartLinear
 
 
 def replace_head(backbone, n_outputs, X, *, random_state=None):
     """Copy a network and give it a random head with another number of outputs.
 
-    The head is random, as `torch.nn.Linear` draws it. A head of zeros would make all derivatives
-    with respect to the layers before it vanish. A head fitted to the labels has read them:
+    The weights of the head are random, as `torch.nn.Linear` draws them, so that the derivatives
+    with respect to the layers before it do not vanish, as behind weights of zero. Its outputs are
+    zero all the same: it subtracts what these weights give, through which no derivative is taken.
+    Random outputs would be noise to be learned away. A head fitted to the labels has read them:
     leave-one-out errors of a model linearised around it would be too small.
 
     Parameters
@@ -53,7 +56,7 @@ def replace_head(backbone, n_outputs, X, *, random_state=None):
     ...     torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 10)
     ... )
     >>> replace_head(network, 3, torch.ones(2, 4))[2]
-    Linear(in_features=8, out_features=3, bias=True)
+    ZeroStartLinear(in_features=8, out_features=3, bias=True)
     """
     seed = draw_seed(random_state)
     with seeded(seed):
@@ -63,7 +66,7 @@ def replace_head(backbone, n_outputs, X, *, random_state=None):
     changed = copy.deepcopy(getattr(module, "_orig_mod", module))  # of torch.compile
     head = changed.get_submodule(path)
     with seeded(seed):
-        new = nn.Linear(head.in_features, n_outputs, bias=head.bias is not None)
+        new = ZeroStartLinear(head.in_features, n_outputs, bias=head.bias is not None)
     new = new.to(head.weight).train(head.training)
     if head is changed:
         return new
