@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skdiva import DivaOutlierDetector, DivaReweighter
+from skdiva import DivaExtender, DivaOutlierDetector, DivaReweighter
 from skdiva.features import KernelFeaturizer
 
 CONFIGURATIONS = [
@@ -36,6 +36,12 @@ CONFIGURATIONS = [
     DivaOutlierDetector(contamination=0.1),
     DivaOutlierDetector(featurizer=None, fit_intercept=False, alpha=1.0),
     DivaOutlierDetector(featurizer=StandardScaler()),
+    DivaExtender(),
+    DivaExtender(LogisticRegression(max_iter=1000)),
+    DivaExtender(Ridge()),
+    DivaExtender(KNeighborsClassifier(), featurizer=None, fit_intercept=False, alpha=1.0),
+    DivaExtender(make_pipeline(StandardScaler(), LogisticRegression()), dtype="float32"),
+    DivaExtender(LogisticRegression(max_iter=1000), featurizer=StandardScaler()),
     KernelFeaturizer(),
     KernelFeaturizer("linear"),
     KernelFeaturizer("laplacian", gamma=0.1),
@@ -43,7 +49,12 @@ CONFIGURATIONS = [
 ]
 
 # What scikit-learn 1.9 yields; a check that silently goes missing is a failure.
-FEWEST_CHECKS = {"DivaReweighter": 50, "DivaOutlierDetector": 45, "KernelFeaturizer": 54}
+FEWEST_CHECKS = {
+    "DivaReweighter": 50,
+    "DivaOutlierDetector": 45,
+    "DivaExtender": 45,
+    "KernelFeaturizer": 54,
+}
 
 NO_LABELS = "Labels are what is scored, so fit_predict needs y, and this check passes X alone."
 TWINS = (
@@ -61,7 +72,7 @@ def expected_failures(estimator):
     if isinstance(estimator, KernelFeaturizer):
         linear = estimator.kernel == "linear"
         return {} if linear else {"check_sample_weight_equivalence_on_dense_data": LANDMARKS}
-    if estimator.estimator is not None:
+    if isinstance(estimator, DivaReweighter) and estimator.estimator is not None:
         return {"check_sample_weight_equivalence_on_dense_data": TWINS}
     return {}
 

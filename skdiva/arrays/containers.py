@@ -2,6 +2,8 @@
 
 import sys
 
+import numpy as np
+
 
 def is_tensor(array):
     """Whether ``array`` is a torch tensor; if torch was never imported, nothing is."""
@@ -16,6 +18,31 @@ def to_host(array):
     array = array.detach().cpu()
     # NumPy has no bfloat16.
     return (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
+
+
+def append_rows(first, second):
+    """Return the rows of two containers as one of the kind of the first.
+
+    Parameters
+    ----------
+    first, second : array-like, dataframe, sparse array or list
+        With the same columns, on the host.
+    """
+    if hasattr(first, "iloc"):
+        import pandas as pd
+
+        if not hasattr(second, "iloc"):
+            second = pd.DataFrame(np.asarray(second), columns=first.columns)
+        return pd.concat([first, second])
+    if hasattr(first, "vstack"):  # polars
+        return first.vstack(second)
+    if hasattr(first, "tocsr"):
+        from scipy.sparse import vstack
+
+        return vstack([first, second], format="csr")
+    if isinstance(first, list):
+        return first + list(second)
+    return np.concatenate([np.asarray(first), np.asarray(second)])
 
 
 def without_graph(array):

@@ -1,6 +1,7 @@
 """Scikit-learn plumbing around the leave-one-out core; no formulas of the core are here."""
 
+from skdiva.estimators._extender import DivaExtender
 from skdiva.estimators._outlier_detector import DivaOutlierDetector
 from skdiva.estimators._reweighter import DivaReweighter
 
-__all__ = ["DivaOutlierDetector", "DivaReweighter"]
+__all__ = ["DivaExtender", "DivaOutlierDetector", "DivaReweighter"]

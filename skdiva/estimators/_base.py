@@ -73,11 +73,13 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         lost = self._what_is_lost()
         if lost:
             warnings.warn(
-                f"{lost} Use DivaReweighter(estimator=...) as the last step instead.",
+                f"{lost} {self._instead}",
                 WeightsNotPropagatedWarning,
                 stacklevel=3,
             )
         return same
+
+    _instead = "Use DivaReweighter(estimator=...) as the last step instead."
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -109,20 +111,26 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return PosedProblem(self, data, feature_map)
 
     def _adopt(self, data, posed, evaluation, factor, **fitted):
-        """Set the fitted attributes, all at once: a fit that fails leaves none behind."""
+        """Keep what was learned about the weights."""
         weight = to_host(posed.start_weight * factor).astype(np.float64)
-        fitted |= data.identity | {
-            "alpha_": posed.alpha,
-            "featurizer_": posed.feature_map.featurizer,
+        fitted |= {
             "loo_loss_": evaluation.loss,
             "derivative_": to_host(evaluation.derivative),
             "sample_weight_": weight / weight.mean(),
+        }
+        if data.sources is not None:
+            fitted |= _source_attributes(data, fitted["sample_weight_"])
+        return self._keep(data, posed, **fitted)
+
+    def _keep(self, data, posed, **fitted):
+        """Set the fitted attributes, all at once: a fit that fails leaves none behind."""
+        fitted |= data.identity | {
+            "alpha_": posed.alpha,
+            "featurizer_": posed.feature_map.featurizer,
             "_feature_map_": posed.feature_map,
         }
         if data.has_classes:
             fitted["classes_"] = data.target.classes
-        if data.sources is not None:
-            fitted |= _source_attributes(data, fitted["sample_weight_"])
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         vars(self).update(fitted)

@@ -35,6 +35,8 @@ def _inner_has(method):
 class DelegationMixin(MetaEstimatorMixin):
     """Methods of the trained estimator, where it has them."""
 
+    _hands_metadata_on = True  # to the `fit` of the inner estimator
+
     @available_if(_inner_has("predict"))
     def predict(self, X, **params):
         """Predict with the trained estimator.
@@ -147,7 +149,7 @@ class DelegationMixin(MetaEstimatorMixin):
         if self.estimator is None:
             return router
         mapping = MethodMapping()
-        for caller in ("fit", "fit_transform"):
+        for caller in ("fit", "fit_transform") if self._hands_metadata_on else ():
             mapping.add(caller=caller, callee="fit")
         for method in _DELEGATED:
             mapping.add(caller=method, callee=method)

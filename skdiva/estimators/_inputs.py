@@ -100,7 +100,7 @@ def read_training_data(
             "Pass at least two groups, or None to leave out single rows."
         )
     sources, source_names = check_codes(sources, n, "sources")
-    X_val, target_val = _check_validation(scratch, X_val, y_val, target, numeric)
+    X_val, target_val = _check_labelled(scratch, X_val, y_val, target, numeric, "val")
     identity = {name: vars(scratch)[name] for name in _IDENTITY if name in vars(scratch)}
     return TrainingData(
         (X, y), to_host(X), X_checked, y_checked, target, row_index(X, y),
@@ -191,18 +191,59 @@ def _unwrap(value, name):
     return value[0]
 
 
-def _check_validation(scratch, X_val, y_val, target, numeric):
-    if X_val is None and y_val is None:
+def _check_labelled(estimator, X, y, target, numeric, kind):
+    """Check rows with labels beside the training rows: ``kind`` is "val" or "pool"."""
+    names = f"X_{kind}", f"y_{kind}"
+    if X is None and y is None:
         return None, None
-    if X_val is None or y_val is None:
-        missing = "X_val" if X_val is None else "y_val"
-        raise ValueError(f"X_val and y_val must be passed together; {missing} is missing.")
-    X_val = check_X(scratch, X_val, numeric=numeric, reset=False)
-    target_val = target.encode(y_val, "y_val")
-    n_val = len(target_val.codes if isinstance(target, Classes) else target_val.values)
-    if _num_samples(X_val) != n_val:
+    if X is None or y is None:
+        missing = names[X is not None]
         raise ValueError(
-            "X_val and y_val must have the same number of rows; got "
-            f"{_num_samples(X_val)} and {n_val}."
+            f"{names[0]} and {names[1]} must be passed together; {missing} is missing."
         )
-    return X_val, target_val
+    X = check_X(estimator, X, numeric=numeric, reset=False)
+    labels = target.encode(y, names[1])
+    if _num_samples(X) != len(labels.given):
+        raise ValueError(
+            f"{names[0]} and {names[1]} must have the same number of rows; got "
+            f"{_num_samples(X)} and {len(labels.given)}."
+        )
+    return X, labels
+
+
+@dataclass
+class Pool:
+    """Rows that may be added to the training rows; ``X`` as in `TrainingData`."""
+
+    X: object
+    X_checked: object
+    target: Classes | Numbers
+    n_rows: int
+
+
+def read_pool(estimator, data, X_pool, y_pool, *, numeric):
+    """Check and code the pool; ``estimator`` itself is not touched.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Named in the messages.
+    data : TrainingData
+    X_pool, y_pool : array-like or tuple of one, or None
+        As given to `fit`.
+    numeric : bool
+        As in `read_training_data`.
+
+    Returns
+    -------
+    Pool or None
+        None if there is none.
+    """
+    X_pool, y_pool = _unwrap(X_pool, "X_pool"), _unwrap(y_pool, "y_pool")
+    refuse_mixed_devices(X=data.given[0], X_pool=X_pool, y_pool=y_pool)
+    scratch = copy.copy(estimator)
+    for name in _IDENTITY:
+        vars(scratch).pop(name, None)
+    vars(scratch).update(data.identity)
+    X, target = _check_labelled(scratch, X_pool, y_pool, data.target, numeric, "pool")
+    return None if X is None else Pool(to_host(X_pool), X, target, _num_samples(X))

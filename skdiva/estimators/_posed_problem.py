@@ -4,6 +4,7 @@ The bridge to the core and to torch: imported when something is fitted, not befo
 """
 
 import contextlib
+from functools import partial
 
 import torch
 from tqdm.auto import tqdm
@@ -11,10 +12,12 @@ from tqdm.auto import tqdm
 from skdiva.arrays.containers import to_host
 from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_tensor
 from skdiva.estimators._feature_maps import TransformedFeatures
+from skdiva.estimators._pool_blocks import PoolBlocks
 from skdiva.estimators._targets import Classes
 from skdiva.features._choice import Labels
 from skdiva.loo.curation import curate, learn_weights
 from skdiva.loo.evaluation import evaluate, fit_ridge, new_row_form
+from skdiva.loo.extension import extend
 from skdiva.loo.joint_gram import JointGram
 from skdiva.loo.joint_problem import JointProblem
 from skdiva.loo.judged_steps import descend_if_it_helps
@@ -105,7 +108,9 @@ class PosedProblem:
         """Learn the weights, with a progress bar if the estimator is verbose."""
         estimator, start = self.estimator, (self.problem, self.start_weight, self.alpha)
         judged = self.data.X_val is not None or self.ties is not None or self.classes is None
-        with _progress(estimator) as on_step:
+        # Every step is evaluated, and so is what the last one leads to.
+        with _progress(estimator, estimator.max_iter + 1, "step") as bar:
+            on_step = None if bar is None else partial(_show_step, bar)
             if estimator.learning_rate == "auto" and not judged:
                 how = {"max_iter": estimator.max_iter, "on_step": on_step}
                 return learn_weights(*start, self.classes, **how)
@@ -114,6 +119,23 @@ class PosedProblem:
                 how["learning_rate"] = estimator.learning_rate
                 return descend(*start, on_step=on_step, **how)
             return descend_if_it_helps(*start, on_step=on_step, **how)
+
+    def extend(self, pool, step, n_samples):
+        """Choose rows of a pool, with a progress bar if the estimator is verbose."""
+        if isinstance(self.problem, JointProblem):
+            raise ValueError(
+                "DivaExtender expects features of shape (n, p), one row per sample; got features "
+                "per output. Use outputs='random' or parameters='last' of the featurizer."
+            )
+        blocks = [] if pool is None else PoolBlocks(self, pool)
+        with _progress(self.estimator, n_samples, "row") as bar:
+            on_batch = None if bar is None else lambda n_added, _: bar.update(n_added - bar.n)
+            how = {"step": step, "n_samples": n_samples, "on_batch": on_batch}
+            return extend(self.problem, self.alpha, blocks, **how)
+
+    def labelled_rows(self, X, target):
+        """Return features (m, p) and targets of more rows, as tensors."""
+        return self._features(self.feature_map.transform(X)), self._targets(X, target)
 
     def ridge(self, sample_weight):
         """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge at the weights, as arrays."""
@@ -176,11 +198,10 @@ class PosedProblem:
     def _validation(self, data, features):
         if data.X_val is None:
             return None
-        if isinstance(features, JointGram):
-            features = features.validation
-        else:
-            features = self.feature_map.transform(data.X_val)
-        return self._features(features), self._targets(data.X_val, data.target_val)
+        if not isinstance(features, JointGram):
+            return self.labelled_rows(data.X_val, data.target_val)
+        features = self._features(features.validation)
+        return features, self._targets(data.X_val, data.target_val)
 
     def _floats(self, array):
         return to_tensor(array, self.device, self.dtype)
@@ -205,15 +226,14 @@ def _loss(loss, target):
 
 
 @contextlib.contextmanager
-def _progress(estimator):
+def _progress(estimator, total, unit):
     if not estimator.verbose:
         yield None
         return
-    # Every step is evaluated, and so is what the last one leads to.
-    with tqdm(total=estimator.max_iter + 1, desc=type(estimator).__name__, unit="step") as bar:
+    with tqdm(total=total, desc=type(estimator).__name__, unit=unit) as bar:
+        yield bar
 
-        def on_step(_step, loss):
-            bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
-            bar.update()
 
-        yield on_step
+def _show_step(bar, _step, loss):
+    bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
+    bar.update()

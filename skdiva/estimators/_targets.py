@@ -23,6 +23,10 @@ class Classes:
         """Number of classes: two classes are two one-hot columns."""
         return len(self.classes)
 
+    def select(self, rows):
+        """Return the labels of some rows, a slice or positions."""
+        return Classes(self.classes, self.codes[rows])
+
     @property
     def given(self):
         """The labels themselves."""
@@ -70,6 +74,10 @@ class Numbers:
                 f"{self.n_outputs}. Pass {name} of shape (n, {self.n_outputs})."
             )
         return Numbers(values, self.flat)
+
+    def select(self, rows):
+        """Return the targets of some rows, a slice or positions."""
+        return Numbers(self.values[rows], self.flat)
 
     def decode(self, outputs):
         """Return outputs (n, k) in the shape of y."""

@@ -1,0 +1,48 @@
+"""A pool as features with targets, a block of rows at a time."""
+
+from sklearn.utils import _safe_indexing, indexable
+
+from skdiva.arrays.memory import free_bytes
+from skdiva.loo.row_blocks import default_batch_size
+
+_KEEP_SHARE = 0.25  # of the free memory: features of the pool up to this size are made once
+
+
+class PoolBlocks:
+    """Sequence of blocks; features that do not fit into memory are made anew on every visit.
+
+    Parameters
+    ----------
+    posed : PosedProblem
+        Whose feature map reads the rows.
+    pool : Pool
+    """
+
+    def __init__(self, posed, pool):
+        self.posed, self.pool = posed, pool
+        self._X = indexable(pool.X_checked)[0]
+        features = posed.problem.features
+        n_columns, itemsize = features.shape[1], features.itemsize
+        self.size = posed.estimator.batch_size
+        if self.size == "auto":
+            self.size = default_batch_size(n_columns, posed.device, itemsize)
+        n_bytes = pool.n_rows * n_columns * itemsize
+        self._keeps = n_bytes <= _KEEP_SHARE * free_bytes(posed.device)
+        self._kept = {}
+
+    def __len__(self):
+        return -(-self.pool.n_rows // self.size)
+
+    def __getitem__(self, number):
+        """Features (m, p) and targets of block ``number``."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)  # which ends an iteration
+        if number in self._kept:
+            return self._kept[number]
+        rows = slice(number * self.size, (number + 1) * self.size)
+        block = self.posed.labelled_rows(
+            _safe_indexing(self._X, rows), self.pool.target.select(rows)
+        )
+        if self._keeps:
+            self._kept[number] = block
+        return block

@@ -1,0 +1,75 @@
+"""What a fitted extender says: the best rows of its pool, and scores of rows that come later."""
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from skdiva.arrays.containers import to_host
+from skdiva.estimators._inputs import check_X
+
+
+class PoolChoiceMixin:
+    """Methods of a fitted extender."""
+
+    def score_pool(self, X, y):
+        """Derivative with respect to the weight, at 0, of any labelled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows that are not trained on.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their labels, out of ``classes_``, or their targets.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Negative: adding the row to the core lowers its loss. For the rows of the pool,
+            ``pool_derivative_``.
+
+        Raises
+        ------
+        ValueError
+            If X or y is not as in `fit`.
+        """
+        check_is_fitted(self)
+        X = check_X(self, X, numeric=self._feature_map_.reads_numbers, reset=False)
+        target = self._target_.encode(y)
+        check_consistent_length(X, target.given)
+        return self._scores_.derivative(self._feature_map_, X, target)
+
+    def select(self, n):
+        """Return the best rows of the pool.
+
+        Parameters
+        ----------
+        n : int
+            How many; more than were chosen are filled up by ``ranking_``.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Positions in the pool, best first.
+
+        Raises
+        ------
+        ValueError
+            If the pool has fewer rows.
+        """
+        check_is_fitted(self)
+        if not 0 <= n <= len(self.ranking_):
+            raise ValueError(
+                f"n must be between 0 and the number of rows in the pool, {len(self.ranking_)}; "
+                f"got {n}."
+            )
+        return np.argsort(self.ranking_)[:n]
+
+
+def ranking_of(answer):
+    """Rank of every row of the pool, from 1: those chosen in their order, then by derivative."""
+    chosen, derivative = to_host(answer.chosen), to_host(answer.derivative)
+    rest = np.setdiff1d(np.arange(len(derivative)), chosen)
+    order = np.concatenate([chosen, rest[np.argsort(derivative[rest], kind="stable")]])
+    ranking = np.empty(len(order), dtype=np.int64)
+    ranking[order] = np.arange(1, len(order) + 1)
+    return ranking
