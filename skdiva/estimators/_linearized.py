@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from skdiva.arrays.containers import to_host
+from skdiva.arrays.containers import is_tensor, to_host
 from skdiva.arrays.memory import free_bytes
 from skdiva.estimators._feature_maps import TransformedFeatures
 
@@ -26,13 +26,10 @@ class LinearizedFeatures(TransformedFeatures):
         outputs = self.featurizer.initial_outputs(X[:1])
         if outputs.shape[1] != self._n_outputs:
             self.refuse_outputs("must have outputs", outputs.shape)
+        self._itemsize = outputs.itemsize if is_tensor(outputs) else outputs.dtype.itemsize
         self._require_memory(n_samples, device)
         tiles = self._tiles((X, X_val), n_samples, device)
         return posed.inner_products(tiles, n_samples[0])
-
-    @property
-    def _itemsize(self):
-        return 8 if self.featurizer.dtype == "float64" else 4
 
     def _require_memory(self, n_samples, device):
         n_rows = n_samples[0] * self._n_outputs

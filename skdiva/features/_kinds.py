@@ -2,8 +2,8 @@
 
 import torch
 
+from skdiva.arrays.memory import is_out_of_memory
 from skdiva.features._network import n_rows, take_rows
-from skdiva.features._network_checks import is_out_of_memory
 from skdiva.features._row_gradients import summed_gradients
 
 

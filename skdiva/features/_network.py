@@ -6,10 +6,10 @@ import copy
 import torch
 from torch import nn
 
+from skdiva.arrays.memory import is_out_of_memory
 from skdiva.features._network_checks import (
     bad_rows,
     close,
-    is_out_of_memory,
     no_match,
     require_complete,
 )

@@ -67,11 +67,6 @@ def no_match(prefix, names):
     )
 
 
-def is_out_of_memory(error):
-    """Whether an exception says that there was not enough memory, on any device."""
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
 def close(actual, expected):
     """Whether two outputs are the same but for rounding; NaN equals NaN."""
     tolerance = torch.finfo(expected.dtype).eps ** 0.5

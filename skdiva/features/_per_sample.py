@@ -2,12 +2,12 @@
 
 import torch
 
+from skdiva.arrays.memory import is_out_of_memory
 from skdiva.features._forward_pass import ForwardPass
 from skdiva.features._jacobian_product import backward_product, forward_product
 from skdiva.features._kinds import choose_kinds
 from skdiva.features._layers import LayerCall, layer_blocks, layer_rules
 from skdiva.features._network import n_rows, take_rows
-from skdiva.features._network_checks import is_out_of_memory
 from skdiva.features._row_gradients import (
     Columns,
     plain_attention,
