@@ -3,6 +3,7 @@
 import inspect
 
 import skdiva
+import skdiva.features
 import skdiva.inspection
 import skdiva.loo
 
@@ -37,7 +38,7 @@ autosummary_generate = True
 autosummary_context = {
     "own_methods": {
         name: own_methods(public)
-        for module in (skdiva, skdiva.inspection, skdiva.loo)
+        for module in (skdiva, skdiva.features, skdiva.inspection, skdiva.loo)
         for name, public in inspect.getmembers(module, inspect.isclass)
     }
 }
