@@ -42,8 +42,8 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         (n_samples, p) and finite; X may then hold whatever it (and ``estimator``) can take. If it
         offers ``initial_outputs(X)`` of shape (n_samples, k), the model is added to these.
     alpha : float or "auto", default="auto"
-        Ridge penalty, on the sum of squared errors. "auto": the one with the smallest leave-one-out
-        squared error of the core on a log grid.
+        Ridge penalty, on the sum of squared errors. "auto": the largest on a log grid
+        whose leave-one-out squared error of the core is within 5 % of the smallest.
     loss : "auto", "log_loss", "squared_error" or object, default="auto"
         Loss of the leave-one-out predictions. "auto": softmax cross-entropy for classes, squared
         error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
@@ -145,6 +145,9 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         **BaseDiva._parameter_constraints,
     }
     _hands_metadata_on = False
+    # A core of as many rows as features is predicted alike with any small penalty, but with a few
+    # rows more such a penalty no longer holds the coefficients down.
+    _penalty_slack = 0.05
     _instead = "Use DivaExtender(estimator=...) as the last step instead."
 
     def __init__(

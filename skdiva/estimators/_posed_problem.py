@@ -168,7 +168,8 @@ class PosedProblem:
     def _alpha(self):
         if self.estimator.alpha != "auto":
             return float(self.estimator.alpha)
-        return choose_penalty(self.problem, self.start_weight).alpha
+        slack = self.estimator._penalty_slack
+        return choose_penalty(self.problem, self.start_weight, slack=slack).alpha
 
     def _dtype(self, array):
         return choose_dtype(self.estimator.dtype, array, *self.data.given)

@@ -47,7 +47,7 @@ class Penalty(NamedTuple):
 
 
 @full_float32()
-def choose_penalty(problem, sample_weight):
+def choose_penalty(problem, sample_weight, *, slack=_TIE):
     """Ridge penalty with the smallest LOO (or validation) squared error on a log grid.
 
     The grid is relative to the mean eigenvalue of the weighted Gram matrix and grows while the best
@@ -57,6 +57,8 @@ def choose_penalty(problem, sample_weight):
     ----------
     problem : Problem
     sample_weight : tensor of shape (n,)
+    slack : float, default=1e-9
+        Errors that exceed the smallest by less than this, relative to it, count as ties.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def choose_penalty(problem, sample_weight):
     weight = problem.layout.arrange(sample_weight)
     require_two_groups(problem.layout, weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
-        penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype])
+        penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype], slack)
         if penalty is not None:
             return penalty
     raise ValueError(
@@ -81,7 +83,7 @@ def choose_penalty(problem, sample_weight):
     )
 
 
-def _search(spectrum, lowest, highest):
+def _search(spectrum, lowest, highest, slack):
     """Best penalty, or None when the dtype resolves too little of the grid."""
     if spectrum.mean_eigenvalue == 0:  # constant features: the penalty changes nothing
         return Penalty(1.0, spectrum.losses([1.0])[0])
@@ -93,7 +95,7 @@ def _search(spectrum, lowest, highest):
         exponents = sorted(losses)
         if spectrum.dtype == torch.float32 and not all(map(math.isfinite, losses.values())):
             return None
-        best = _best(exponents, losses)
+        best = _best(exponents, losses, slack)
         if best is None:
             return None
         first, last = exponents[0], exponents[-1]
@@ -110,11 +112,11 @@ def _range(first, last):
     return [first + _STEP * i for i in range(round((last - first) / _STEP) + 1)]
 
 
-def _best(exponents, losses):
+def _best(exponents, losses, slack):
     smallest = min(losses.values())
     if not math.isfinite(smallest):
         return None
-    return max(x for x in exponents if losses[x] <= smallest * (1 + _TIE))
+    return max(x for x in exponents if losses[x] <= smallest * (1 + slack))
 
 
 class Spectrum:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
@@ -264,3 +265,16 @@ def test_features_per_output_are_refused():
     each = FunctionTransformer(lambda X: np.stack([X, X, X], axis=1))
     with pytest.raises(ValueError, match=r"features of shape \(n, p\)"):
         DivaExtender(featurizer=each, alpha=1.0).fit(*CORE, **POOL)
+
+
+def test_the_penalty_still_holds_when_rows_are_added_to_an_interpolating_core():
+    """As many kernels as rows: any small penalty predicts the core alike, until it grows."""
+    X, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    core, pool = order[:150], order[150:500]
+    labels = y[pool].copy()
+    labels[::5] = (labels[::5] + 1) % 10
+    model = DivaExtender(loss="squared_error")
+    model.fit(X[core], y[core], X_pool=X[pool], y_pool=labels)
+    assert model.featurizer_.transform(X[:1]).shape[1] == len(core)
+    assert model.loo_loss_path_.max() < 3 * model.loo_loss_path_[0]
