@@ -29,7 +29,7 @@ from skdiva.features import JacobianFeaturizer, replace_head
 
 N_COMPONENTS = 3000
 SIZE = 96
-N_CIFAR = 800  # the first of the images; Jacobians of ten outputs each take minutes
+N_CIFAR = 600  # the first of the images; Jacobians of ten outputs each take minutes
 SETS = {
     "flowers, uniform 20%": ("flowers12/images96_train.npz", None),
     "CIFAR-10, uniform 20%": ("cifar10n_a/images_first3000.npz", "clean_label"),
