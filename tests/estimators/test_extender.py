@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -12,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdiva import DivaExtender
@@ -278,3 +280,18 @@ def test_the_penalty_still_holds_when_rows_are_added_to_an_interpolating_core():
     model.fit(X[core], y[core], X_pool=X[pool], y_pool=labels)
     assert model.featurizer_.transform(X[:1]).shape[1] == len(core)
     assert model.loo_loss_path_.max() < 3 * model.loo_loss_path_[0]
+
+
+def test_a_pipeline_transforms_the_pool():
+    with sklearn.config_context(enable_metadata_routing=True):
+        extender = DivaExtender(LogisticRegression(), **PLAIN)
+        extender.set_fit_request(X_pool=True, y_pool=True)
+        pipeline = make_pipeline(StandardScaler(), extender, transform_input=["X_pool"])
+        pipeline.fit(*CORE, **POOL)
+        predictions = pipeline.predict(X)
+    scaler = StandardScaler().fit(CORE[0])
+    alone = DivaExtender(LogisticRegression(), **PLAIN)
+    scaled = {"X_pool": scaler.transform(X_POOL), "y_pool": Y_POOL}
+    alone.fit(scaler.transform(CORE[0]), CORE[1], **scaled)
+    assert_array_equal(pipeline[-1].ranking_, alone.ranking_)
+    assert_array_equal(predictions, alone.predict(scaler.transform(X)))
