@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from skdiva.features import JacobianFeaturizer, replace_head
+from skdiva.features._network import FrozenNetwork
+from skdiva.features._per_sample import PerSampleGradients
 from skdiva.features._zero_start import ZeroStartLinear
 
 
@@ -37,6 +39,9 @@ def test_a_network_with_such_a_head_is_differentiated_by_its_layers():
     network = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 9)).double()
     X = torch.randn(5, 4, dtype=torch.float64)
     changed = replace_head(network, 3, X)
+    frozen = FrozenNetwork(changed, "cpu", torch.float64)
+    gradients = PerSampleGradients(frozen, frozen.parameter_names("all"), X[:3])
+    assert set(gradients.kinds.values()) == {"layer"}
     featurizer = JacobianFeaturizer(changed, parameters="all", outputs="each").fit(X)
     assert torch.count_nonzero(torch.as_tensor(featurizer.initial_outputs(X))) == 0
     jacobians = featurizer.transform(X)
