@@ -131,7 +131,7 @@ def methods(made, y, seed):
 
 
 def main():
-    arguments = parser(__doc__, seeds=3).parse_args()
+    arguments = parser(__doc__, seeds=2).parse_args()
     folder = Path(arguments.data)
     answers, seconds = defaultdict(list), {}
     for name in arguments.sets or SETS:
