@@ -105,9 +105,9 @@ class Derivative(_Criterion):
                 "Jacobians have fewer columns than there are outputs of all training rows. Project "
                 "them with n_components=... of the featurizer, or use another criterion."
             )
-        residuals = _tensor(self.predict(rows) - _dense(target))
+        residuals = _tensor(self.predict(rows) - target.dense)
         form = NewRowForm(*(_tensor(part.astype(np.float64)) for part in self.form.values()))
-        features = _tensor(to_host(rows.features()).astype(np.float64))
+        features = _tensor(to_host(rows.features).astype(np.float64))
         if features.ndim == 2:
             return to_host(form.derivative(features, residuals))
         # The rows of all outputs of a sample share its weight.
@@ -168,9 +168,3 @@ def _tensor(array):
     from skdiva.arrays.convert import to_tensor
 
     return to_tensor(array, "cpu", array.dtype.name)
-
-
-def _dense(target):
-    if isinstance(target, Classes):
-        return np.eye(target.n_outputs)[target.codes]
-    return target.values

@@ -1,5 +1,7 @@
 """From X to the features (n, p) whose leave-one-out errors are differentiated."""
 
+from functools import cached_property
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples, check_array
@@ -28,13 +30,14 @@ class MappedRows:
     def __init__(self, feature_map, X, n_outputs):
         self.feature_map, self.X, self.n_outputs = feature_map, X, n_outputs
 
+    @cached_property
     def features(self):
         """Features (m, p), or (m, k, p) per output."""
         return self.feature_map.transform(self.X)
 
     def linear_outputs(self, coef, intercept):
         """Outputs (m, k) of a linear model, in float64: means of features may be large."""
-        outputs = self.feature_map.product(self.X, coef) + intercept
+        outputs = self.feature_map.product(self, coef) + intercept
         initial = self.feature_map.initial_outputs(self.X, self.n_outputs)
         return outputs if initial is None else outputs + to_host(initial)
 
@@ -53,9 +56,9 @@ class RawFeatures:
         """Return X."""
         return X
 
-    def product(self, X, coef):
-        """Features times coefficients, in float64."""
-        return to_host(self.transform(X)).astype(np.float64) @ coef.astype(np.float64)
+    def product(self, rows, coef):
+        """Features of `MappedRows` times coefficients, in float64."""
+        return to_host(rows.features).astype(np.float64) @ coef.astype(np.float64)
 
     def initial_outputs(self, _X, _n_outputs):
         """None: there is no network to start from."""
@@ -127,14 +130,15 @@ class TransformedFeatures(RawFeatures):
 
     def from_duals(self, X, duals, intercept, fit_intercept):
         """Coefficients (p,) and intercepts from those of inner products (n k,)."""
-        coef = self._combine(X, to_host(duals).reshape(-1, self._n_outputs)).astype(np.float64)
+        rows = MappedRows(self, X, self._n_outputs)
+        coef = self._combine(rows, to_host(duals).reshape(-1, self._n_outputs)).astype(np.float64)
         intercept = to_host(intercept)
         if fit_intercept:  # inner products are those of centred rows
-            intercept = intercept - self.product(X, coef).mean(axis=0)
+            intercept = intercept - self.product(rows, coef).mean(axis=0)
         return coef, intercept
 
-    def _combine(self, X, coefficients):
-        return np.einsum("nk,nkp->p", coefficients, to_host(self.transform(X)))
+    def _combine(self, rows, coefficients):
+        return np.einsum("nk,nkp->p", coefficients, to_host(rows.features))
 
     @property
     def _name(self):

@@ -7,7 +7,7 @@ from skdiva.arrays.containers import is_tensor, to_host
 from skdiva.arrays.memory import free_bytes
 from skdiva.estimators._feature_maps import TransformedFeatures
 
-_TILE_SHARE = 1 / 16  # of the free memory; one tile and its centred copy are held at a time
+_TILE_SHARE = 1 / 16  # of the free memory; one tile is held at a time
 _MATRICES = 3  # of the size of the Gram matrix are held while it is factorised
 
 
@@ -53,11 +53,11 @@ class LinearizedFeatures(TransformedFeatures):
         ]
         return zip(*tiles, strict=True)
 
-    def _combine(self, X, coefficients):
-        return to_host(self.featurizer.combine_jacobian(X, coefficients))
+    def _combine(self, rows, coefficients):
+        return to_host(self.featurizer.combine_jacobian(rows.X, coefficients))
 
-    def product(self, X, coef):
+    def product(self, rows, coef):
         """Jacobians times coefficients, in one pass through the network where they are many."""
         if not self.by_gram:
-            return super().product(X, coef)
-        return to_host(self.featurizer.apply_jacobian(X, coef)).astype(np.float64)
+            return super().product(rows, coef)
+        return to_host(self.featurizer.apply_jacobian(rows.X, coef)).astype(np.float64)

@@ -6,7 +6,6 @@ from sklearn.utils.validation import _num_samples
 
 from skdiva.arrays.containers import to_host
 from skdiva.estimators._feature_maps import MappedRows
-from skdiva.estimators._targets import Classes
 
 _BLOCK_ELEMENTS = 2**20  # features worked on at a time
 
@@ -40,21 +39,10 @@ class NewRowScores:
         from skdiva.loo.new_rows import NewRowForm
         from skdiva.loo.precision import full_float32
 
-        features = to_host(rows.features())
-        # In float64: means of features may be large.
-        outputs = features.astype(np.float64) @ self.coef.astype(np.float64) + self.intercept
-        initial = rows.feature_map.initial_outputs(rows.X, target.n_outputs)
-        if initial is not None:
-            outputs = outputs + to_host(initial)
-        residuals = outputs - _dense(target)
+        features = to_host(rows.features)
+        residuals = rows.linear_outputs(self.coef, self.intercept) - target.dense
         kind = self.coef.dtype.name
         form = NewRowForm(*(to_tensor(x, "cpu", x.dtype.name) for x in self._form.values()))
         with full_float32():
             features, residuals = (to_tensor(x, "cpu", kind) for x in (features, residuals))
             return to_host(form.derivative(features, residuals))
-
-
-def _dense(target):
-    if isinstance(target, Classes):
-        return np.eye(target.n_outputs)[target.codes]
-    return target.values

@@ -144,7 +144,7 @@ class PosedProblem:
 
     def model(self, coef, intercept):
         """Coefficients of the features, and intercepts, as arrays."""
-        if self._is_gram:
+        if self.problem.by_gram:
             X, fit_intercept = self.data.X_checked, self.estimator.fit_intercept
             coef, intercept = self.feature_map.from_duals(X, coef, intercept, fit_intercept)
         return to_host(coef), to_host(intercept)
@@ -155,15 +155,11 @@ class PosedProblem:
         The centre is that of features per output. Both are None where only inner products are
         known.
         """
-        if self._is_gram:
+        if self.problem.by_gram:
             return None, None
         form = new_row_form(self.problem, self.start_weight, self.alpha)
-        center = getattr(self.problem, "center", None)
+        center = self.problem.center
         return {name: to_host(part) for name, part in form._asdict().items()}, to_host(center)
-
-    @property
-    def _is_gram(self):
-        return getattr(self.problem, "by_gram", False)
 
     def _alpha(self):
         if self.estimator.alpha != "auto":

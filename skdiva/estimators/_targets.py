@@ -28,6 +28,11 @@ class Classes:
         return Classes(self.classes, self.codes[rows])
 
     @property
+    def dense(self):
+        """One-hot columns (n, k)."""
+        return np.eye(self.n_outputs)[self.codes]
+
+    @property
     def given(self):
         """The labels themselves."""
         return self.classes[self.codes]
@@ -82,6 +87,11 @@ class Numbers:
     def decode(self, outputs):
         """Return outputs (n, k) in the shape of y."""
         return outputs[:, 0] if self.flat else outputs
+
+    @property
+    def dense(self):
+        """The targets, (n, k)."""
+        return self.values
 
     @property
     def given(self):

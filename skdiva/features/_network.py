@@ -37,6 +37,11 @@ def row_shape(batch):
     return tuple(batch.shape[1:])
 
 
+def call_arguments(batch):
+    """Positional arguments and keywords for a batch: a dict of tensors is passed as keywords."""
+    return ((), batch) if isinstance(batch, dict) else ((batch,), {})
+
+
 class FrozenNetwork:
     """A network that no longer changes.
 
@@ -126,7 +131,7 @@ class FrozenNetwork:
 
     def call(self, batch, parameters=None):
         """Return whatever the network returns; arguments are those of `outputs`."""
-        args, kwargs = ((), batch) if isinstance(batch, dict) else ((batch,), {})
+        args, kwargs = call_arguments(batch)
         with full_float32(), self._activations():
             if parameters is None:
                 return self.module(*args, **kwargs)

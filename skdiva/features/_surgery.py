@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from skdiva.features._network import call_arguments
+
 _RELU = {F.relu, torch.relu, torch.Tensor.relu}
 _RELU_IN_PLACE = {torch.relu_, F.relu_, torch.Tensor.relu_}
 _HARDTANH = {F.hardtanh, F.hardtanh_}
@@ -80,7 +82,7 @@ def require_activations(network, batch):
     ValueError
         If it calls none.
     """
-    args, kwargs = ((), batch) if isinstance(batch, dict) else ((batch,), {})
+    args, kwargs = call_arguments(batch)
     with torch.no_grad(), LeakyActivations(0.0) as mode:
         network.module(*args, **kwargs)
     if not mode.n_calls:

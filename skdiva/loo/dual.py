@@ -27,7 +27,7 @@ from skdiva.loo.precision import (
 )
 
 # Of eps times the condition number, all of which an explicit inverse may lose.
-_LARGEST_ERROR = {torch.float32: 1e-4, torch.float64: 0.1}
+LARGEST_INVERSE_ERROR = {torch.float32: 1e-4, torch.float64: 0.1}
 
 
 class DualSmoother:
@@ -82,7 +82,7 @@ class DualSmoother:
         system.addr_(root, root, alpha=shift)
         system.diagonal().add_(self.alpha)
         factor = cholesky(system)
-        require_condition(system, factor, _LARGEST_ERROR)
+        require_condition(system, factor, LARGEST_INVERSE_ERROR)
         self._inverse = torch.cholesky_inverse(factor)
         share = self.alpha / (self.alpha + mean_eigenvalue)
         correction = share * self._inverse_total

@@ -5,13 +5,12 @@ The front door of ``skdiva.loo``: the choice of a precision that suffices stays 
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from skdiva.loo.judge import judge
 from skdiva.loo.leave_one_out import leave_one_out
 from skdiva.loo.own_blocks import require_two_groups
-from skdiva.loo.precision import InsufficientPrecisionError, full_float32
+from skdiva.loo.precision import full_float32, in_sufficient_dtype
 from skdiva.loo.weight_derivative import loo_weight_derivative, validation_weight_derivative
 
 
@@ -183,15 +182,11 @@ def _with_sufficient_precision(problem, sample_weight, alpha, function):
     """Call ``function(problem, smoother)``, in float64 where the features' dtype falls short."""
     weight = problem.layout.arrange(sample_weight)
     require_two_groups(problem.layout, weight)
-    for dtype in dict.fromkeys((problem.dtype, torch.float64)):
-        try:
-            return function(problem, problem.smoother(weight, alpha, dtype))
-        except InsufficientPrecisionError as error:
-            reason = error
-    raise ValueError(
-        f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
-        "Use a larger alpha, or remove rows or columns that duplicate or dwarf the others."
-    ) from reason
+
+    def attempt(dtype):
+        return function(problem, problem.smoother(weight, alpha, dtype))
+
+    return in_sufficient_dtype(problem.dtype, alpha, attempt)
 
 
 def _predict_leave_one_out(problem, smoother):

@@ -14,7 +14,7 @@ from skdiva.loo.evaluation import judged_new_row_form
 from skdiva.loo.extended_smoother import ExtendedSmoother
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.own_blocks import require_two_groups
-from skdiva.loo.precision import InsufficientPrecisionError, full_float32
+from skdiva.loo.precision import full_float32, in_sufficient_dtype
 from skdiva.loo.primal import PrimalSmoother
 from skdiva.loo.targets import ClassTargets, ValueTargets
 
@@ -104,16 +104,12 @@ def extend(problem, alpha, pool, *, step=1, n_samples=None, on_batch=None):
     """
     weight = problem.features.new_ones(problem.features.shape[0])
     require_two_groups(problem.layout, weight)
-    for dtype in dict.fromkeys((problem.dtype, torch.float64)):
-        try:
-            core = PrimalSmoother(problem.rows(dtype), weight, alpha, problem.fit_intercept)
-            return _Greedy(problem, core, pool).run(step, n_samples, on_batch)
-        except InsufficientPrecisionError as error:
-            reason = error
-    raise ValueError(
-        f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
-        "Use a larger alpha, or remove rows or columns that duplicate or dwarf the others."
-    ) from reason
+
+    def attempt(dtype):
+        core = PrimalSmoother(problem.rows(dtype), weight, alpha, problem.fit_intercept)
+        return _Greedy(problem, core, pool).run(step, n_samples, on_batch)
+
+    return in_sufficient_dtype(problem.dtype, alpha, attempt)
 
 
 class _Greedy:

@@ -12,7 +12,7 @@ the dual coefficients are - a e / alpha, with e the residuals.
 
 import torch
 
-from skdiva.loo.dual import DualSmoother
+from skdiva.loo.dual import LARGEST_INVERSE_ERROR, DualSmoother
 from skdiva.loo.joint_gram import center_gram
 from skdiva.loo.precision import (
     InsufficientPrecisionError,
@@ -22,8 +22,6 @@ from skdiva.loo.precision import (
 )
 from skdiva.loo.targets import ridge_targets
 
-# Of eps times the condition number, all of which an explicit inverse may lose.
-_LARGEST_ERROR = {torch.float32: 1e-4, torch.float64: 0.1}
 _ROWS = 1024  # converted to the working dtype at a time
 
 
@@ -84,7 +82,7 @@ class JointDualSmoother(DualSmoother):
         torch.linalg.cholesky_ex(system, out=(system, info))
         if int(info) != 0:
             raise InsufficientPrecisionError("the penalised Gram matrix is not positive definite")
-        require_condition(_Factorised(system, diagonal), system, _LARGEST_ERROR)
+        require_condition(_Factorised(system, diagonal), system, LARGEST_INVERSE_ERROR)
         torch.cholesky_inverse(system, out=system)
         inverse_diagonal = system.diagonal().clone()
         system.mul_(self.alpha)

@@ -13,7 +13,7 @@ from skdiva.loo.joint_spectrum import JointSpectrum
 from skdiva.loo.primal import PrimalSmoother
 from skdiva.loo.problem import Problem
 from skdiva.loo.row_blocks import Block, Layout, TensorRows
-from skdiva.loo.targets import ValueTargets
+from skdiva.loo.targets import ValueTargets, ridge_targets
 
 # Of the Gram matrix whose eigenvectors give the losses of all penalties: larger ones take minutes.
 _MOST_DECOMPOSED_ROWS = 4096
@@ -50,13 +50,8 @@ class JointProblem(Problem):
 
     def _target_means(self):
         """Means (k,) of what the model is fitted to, for the intercepts to start from."""
-        dense = self._ridge_targets()
+        dense = ridge_targets(self.targets, slice(None), torch.float64)
         return dense.mean(dim=0) if self.fit_intercept else torch.zeros_like(dense[0])
-
-    def _ridge_targets(self):
-        dense = self.targets.block(slice(None), torch.float64)
-        initial = self.targets.initial_outputs
-        return dense if initial is None else dense - initial
 
     def _flat_targets(self):
         dense = self.targets.block(slice(None), torch.float64) - self.shift

@@ -35,6 +35,25 @@ def full_float32():
             setattr(setting, name, value)
 
 
+def in_sufficient_dtype(dtype, alpha, attempt):
+    """Return ``attempt(dtype)``, or ``attempt(torch.float64)`` where ``dtype`` falls short.
+
+    Raises
+    ------
+    ValueError
+        If float64 does not suffice either, naming the penalty ``alpha``.
+    """
+    for tried in dict.fromkeys((dtype, torch.float64)):
+        try:
+            return attempt(tried)
+        except InsufficientPrecisionError as error:
+            reason = error
+    raise ValueError(
+        f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
+        "Use a larger alpha, or remove rows or columns that duplicate or dwarf the others."
+    ) from reason
+
+
 def cholesky(matrix):
     """Lower Cholesky factor, or InsufficientPrecisionError: nothing is added to the diagonal."""
     factor, info = torch.linalg.cholesky_ex(matrix)

@@ -57,6 +57,9 @@ class Problem:
         self.validation_weight = self.layout.arrange(validation_weight)
         self.validation = validation
 
+    by_gram = False  # whether ``features`` are inner products only
+    center = None  # what is taken off features per output
+
     @property
     def dtype(self):
         """Working precision: that of the features."""
