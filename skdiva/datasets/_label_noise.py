@@ -1,12 +1,10 @@
-"""Data whose wrong labels are known: noise that was put in, so that finding it can be scored."""
+"""Wrong labels, put in: how they are drawn."""
 
 from numbers import Real
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils import check_random_state, column_or_1d
-
-__all__ = ["flip_labels"]
 
 
 def flip_labels(y, noise_rate=0.2, *, kind="uniform", X=None, random_state=None):
@@ -41,6 +39,11 @@ def flip_labels(y, noise_rate=0.2, *, kind="uniform", X=None, random_state=None)
         If ``noise_rate`` is outside [0, 1], if ``y`` has fewer than two classes, if ``kind`` is
         unknown, or if "doubt" has no ``X``.
 
+    See Also
+    --------
+    annotate : Labels by annotators of differing care.
+    split_into_sites : Labels of sites of differing quality.
+
     Examples
     --------
     >>> from skdiva.datasets import flip_labels
@@ -50,8 +53,34 @@ def flip_labels(y, noise_rate=0.2, *, kind="uniform", X=None, random_state=None)
     >>> y_noisy[is_flipped]
     array(['cat', 'dog', 'dog', 'cow', 'dog', 'cat'], dtype='<U3')
     """
+    check_noise_rate(noise_rate)
+    y, classes, codes = read_classes(y)
+    rng = check_random_state(random_state)
+    new_codes, is_flipped = flip_codes(codes, len(classes), noise_rate, kind, rng, X)
+    return with_wrong_labels(y, classes, new_codes, is_flipped), is_flipped
+
+
+def check_noise_rate(noise_rate, name="noise_rate"):
+    """Raise unless ``noise_rate`` is a share."""
     if not isinstance(noise_rate, Real) or not 0 <= noise_rate <= 1:
-        raise ValueError(f"noise_rate must be a number in [0, 1], got {noise_rate!r}.")
+        raise ValueError(f"{name} must be a number in [0, 1], got {noise_rate!r}.")
+
+
+def check_noise_rates(noise_rates):
+    """Return shares of wrong labels, one for each of those who label, as a list."""
+    rates = [noise_rates] if isinstance(noise_rates, Real) else list(noise_rates)
+    if len(rates) < 2:
+        raise ValueError(
+            f"noise_rates must hold at least two shares of wrong labels, got {noise_rates!r}. "
+            "flip_labels makes labels of one rate."
+        )
+    for place, rate in enumerate(rates):
+        check_noise_rate(rate, f"noise_rates[{place}]")
+    return rates
+
+
+def read_classes(y):
+    """Return labels (n,), their sorted classes and the codes (n,) of the labels."""
     y = column_or_1d(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
@@ -59,13 +88,34 @@ def flip_labels(y, noise_rate=0.2, *, kind="uniform", X=None, random_state=None)
             f"y must have at least two classes, got {len(classes)}: there is no other label to "
             "flip to."
         )
-    rng = check_random_state(random_state)
-    order, new_codes = _draw(kind, X, codes, len(classes), rng)
-    is_flipped = np.zeros(len(y), dtype=bool)
-    is_flipped[order[: round(noise_rate * len(y))]] = True
+    return y, classes, codes
+
+
+def flip_codes(codes, n_classes, noise_rate, kind, rng, X=None):
+    """Return new codes (n,), and which rows, an exact share of them, are to take theirs."""
+    order, new_codes = _draw(kind, X, codes, n_classes, rng)
+    return new_codes, are_first(order, noise_rate)
+
+
+def are_first(order, share):
+    """Mark the rows that make up the first ``share`` of ``order`` (n,)."""
+    first = np.zeros(len(order), dtype=bool)
+    first[order[: round(share * len(order))]] = True
+    return first
+
+
+def with_wrong_labels(y, classes, new_codes, is_flipped):
+    """Return the labels with those of the flipped rows replaced."""
     y_noisy = y.copy()
     y_noisy[is_flipped] = classes[new_codes][is_flipped]
-    return y_noisy, is_flipped
+    return y_noisy
+
+
+def draw_codes(chances, rng):
+    """Draw a class (n,) for every row of ``chances`` (n, n_classes), of any positive sum."""
+    cumulated = chances.cumsum(axis=1)
+    draws = rng.uniform(size=len(chances)) * cumulated[:, -1]
+    return (cumulated <= draws[:, None]).sum(axis=1)
 
 
 def _draw(kind, X, codes, n_classes, rng):
@@ -94,6 +144,4 @@ def _draw_by_doubt(X, codes, n_classes, rng):
     doubt = votes.sum(axis=1)
     # The largest of log(weight) + Gumbel noise: drawn by weight, without replacement.
     order = np.argsort(-(1.5 * np.log(doubt) + rng.gumbel(size=len(codes))), kind="stable")
-    draws = rng.uniform(size=len(codes)) * doubt
-    new_codes = (votes.cumsum(axis=1) <= draws[:, None]).sum(axis=1)
-    return order, np.minimum(new_codes, n_classes - 1)
+    return order, draw_codes(votes, rng)

@@ -1,0 +1,87 @@
+"""A trusted core, a pool of doubtful labels and test rows, out of one data set."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Bunch, _safe_indexing, check_consistent_length, check_random_state
+
+from skdiva.datasets._label_noise import flip_labels, read_classes
+
+
+def split_core_pool(
+    X, y, *, n_core=50, test_size=0.3, noise_rate=0.2, kind="uniform", random_state=None
+):
+    """Split rows into a trusted core, a pool with wrong labels, and a clean test set.
+
+    The setting of :class:`~skdiva.DivaExtender`: few rows are known to be right, many are not.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Features: array, dataframe or sparse matrix; the parts are of the same kind.
+    y : array-like of shape (n_samples,)
+        Labels of any type, with at least two classes.
+    n_core : int, default=50
+        Rows of the core.
+    test_size : float or int, default=0.3
+        Share or number of the rows that are for testing. All others are the pool. Classes have the
+        same share in core, pool and test rows.
+    noise_rate : float, default=0.2
+        Share of wrong labels in the pool, as in :func:`flip_labels`.
+    kind : {"uniform", "pair", "doubt"}, default="uniform"
+        What they are, as in :func:`flip_labels`.
+    random_state : int, RandomState instance or None, default=None
+        Decides the parts and the wrong labels. Pass an int for the same answer every time.
+
+    Returns
+    -------
+    :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        X, y : array-like of n_core rows
+            The core.
+        X_pool, y_pool : array-like of n_pool rows
+            The pool, with wrong labels among its labels.
+        X_test, y_test : array-like of n_test rows
+            The test rows.
+        is_wrong : ndarray of bool of shape (n_pool,)
+            Whether a label of the pool is wrong.
+
+    Raises
+    ------
+    ValueError
+        If too few rows are there for the parts, or an argument is not as described.
+
+    See Also
+    --------
+    flip_labels : Puts in the wrong labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdiva.datasets import split_core_pool
+    >>> split = split_core_pool(*load_digits(return_X_y=True), random_state=0)
+    >>> split.X.shape, split.X_pool.shape, split.X_test.shape
+    ((50, 64), (1207, 64), (540, 64))
+    >>> int(split.is_wrong.sum())
+    241
+    """
+    if not isinstance(n_core, Integral) or n_core < 1:
+        raise ValueError(f"n_core must be an int of at least 1, got {n_core!r}.")
+    y, _, codes = read_classes(y)
+    check_consistent_length(X, y)
+    rng = check_random_state(random_state)
+    rest, test = train_test_split(
+        np.arange(len(y)), test_size=test_size, stratify=codes, random_state=rng
+    )
+    core, pool = train_test_split(
+        rest, train_size=int(n_core), stratify=codes[rest], random_state=rng
+    )
+    parts = {"": core, "_pool": pool, "_test": test}
+    split = Bunch(**{f"X{part}": _safe_indexing(X, rows) for part, rows in parts.items()})
+    split.update({f"y{part}": y[rows] for part, rows in parts.items()})
+    split.y_pool, split.is_wrong = flip_labels(
+        split.y_pool, noise_rate, kind=kind, X=split.X_pool, random_state=rng
+    )
+    return split
