@@ -6,12 +6,15 @@ from skdiva.inspection._drawing import (
     DARK,
     LIGHT,
     axes_to_draw_on,
+    check_has_pool,
     check_numbers,
     check_vector,
     fitted_attribute,
     hide_frame,
     last_step,
 )
+
+_HOLDERS = "DivaReweighter, DivaOutlierDetector and DivaExtender (pool_derivative_) have"
 
 
 class DerivativeDisplay:
@@ -23,8 +26,8 @@ class DerivativeDisplay:
     Parameters
     ----------
     derivative : array-like of shape (n_samples,)
-        Derivative of the mean loss with respect to the weight of every row, ``derivative_`` of a
-        fitted estimator; in units of the loss per unit of weight.
+        Derivative of the mean loss with respect to the weight of every row, ``derivative_`` or
+        ``pool_derivative_`` of a fitted estimator; in units of the loss per unit of weight.
     is_wrong : array-like of bool of shape (n_samples,), default=None
         Which labels are wrong, or flagged. None: all rows are drawn as one.
     status_names : tuple of two str, default=("right label", "wrong label")
@@ -87,11 +90,12 @@ class DerivativeDisplay:
 
         Parameters
         ----------
-        estimator : DivaOutlierDetector, DivaReweighter or Pipeline
-            Fitted estimator with ``derivative_``, or a Pipeline that ends in one.
+        estimator : DivaOutlierDetector, DivaReweighter, DivaExtender or Pipeline
+            Fitted estimator with ``derivative_`` or, for the rows of a pool, ``pool_derivative_``;
+            or a Pipeline that ends in one.
         is_wrong : array-like of bool of shape (n_samples,), default=None
-            Which labels of the training rows are known to be wrong. None: those that a detector
-            flags are drawn apart; without a detector, none are.
+            Which labels of these rows are known to be wrong. None: rows that a detector flags, or
+            that an extender does not choose, are drawn apart; for a reweighter, none are.
         ax : matplotlib Axes, default=None
             Axes to draw on. None: those of a new figure.
         bins : int, str or array-like, default=50
@@ -109,20 +113,22 @@ class DerivativeDisplay:
         NotFittedError
             If ``estimator`` is not fitted.
         TypeError
-            If it has no ``derivative_``; if ``ax`` is not one Axes.
+            If it has neither attribute; if ``ax`` is not one Axes.
         ValueError
-            If ``is_wrong`` is not as described.
+            If ``is_wrong`` is not as described; if an extender was fitted without a pool.
         ImportError
             If matplotlib is not installed.
         """
-        derivative = fitted_attribute(estimator, "derivative_", cls)
-        scores = getattr(last_step(estimator), "outlier_scores_", None)
-        if is_wrong is not None or scores is None:
+        last = last_step(estimator)
+        if hasattr(last, "pool_derivative_"):
+            check_has_pool(last, cls)
+            derivative = last.pool_derivative_
+        else:
+            derivative = fitted_attribute(last, "derivative_", cls, _HOLDERS)
+        if is_wrong is not None:
             display = cls(derivative=derivative, is_wrong=is_wrong)
         else:
-            is_flagged = scores > last_step(estimator).offset_
-            names = ("not flagged", "flagged")
-            display = cls(derivative=derivative, is_wrong=is_flagged, status_names=names)
+            display = cls(derivative=derivative, **_verdict(last))
         return display.plot(ax, bins=bins, relative=relative)
 
     def plot(self, ax=None, *, bins=50, relative=False):
@@ -162,6 +168,8 @@ class DerivativeDisplay:
                     color=color, alpha=0.85, label=f"{name} (n = {len(values)})",
                 )
             )  # fmt: skip
+            # Dark bars hide light ones: their outline stays visible.
+            ax.stairs(heights, self.bin_edges_, color=color, zorder=3)
         _explain_axes(ax, "% of the rows of its kind" if relative else "rows per bin")
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -172,6 +180,16 @@ class DerivativeDisplay:
             return [(self.derivative, "all", LIGHT)]
         right, wrong = self.derivative[~self.is_wrong], self.derivative[self.is_wrong]
         return list(zip((right, wrong), self.status_names, (LIGHT, DARK), strict=True))
+
+
+def _verdict(estimator):
+    """Which rows a fitted estimator holds to be bad, if any, and what to call them."""
+    if hasattr(estimator, "pool_derivative_"):
+        return {"is_wrong": ~estimator.support_, "status_names": ("chosen", "not chosen")}
+    if hasattr(estimator, "outlier_scores_"):
+        is_flagged = estimator.outlier_scores_ > estimator.offset_
+        return {"is_wrong": is_flagged, "status_names": ("not flagged", "flagged")}
+    return {}
 
 
 def _explain_axes(ax, ylabel):

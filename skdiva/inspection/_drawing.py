@@ -6,27 +6,35 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdiva.arrays.containers import to_host
 
-DARK, LIGHT = "#7f2704", "#bdbdbd"  # apart in grey, too
+DARK, MIDDLE, LIGHT = "#7f2704", "#858585", "#bdbdbd"  # apart in grey, too
+WEIGHERS = "DivaReweighter and DivaOutlierDetector have"
 
 
 def axes_to_draw_on(ax, display, figsize):
     """Return ``ax``, or the axes of a new figure if it is None."""
+    check_axes(ax, type(display))
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=figsize, layout="constrained")[1]
+
+
+def check_axes(ax, display):
+    """Raise if a display cannot be drawn: no matplotlib, or ``ax`` is not one Axes or None."""
     try:
-        import matplotlib.pyplot as plt
+        import matplotlib.pyplot  # noqa: F401
         from matplotlib.axes import Axes
     except ImportError as error:
         raise ImportError(
-            f"{type(display).__name__}.plot draws with matplotlib, which is not installed. "
+            f"{display.__name__}.plot draws with matplotlib, which is not installed. "
             'Install it: pip install "skdiva[plot]".'
         ) from error
-    if ax is None:
-        return plt.subplots(figsize=figsize, layout="constrained")[1]
-    if not isinstance(ax, Axes):
+    if ax is not None and not isinstance(ax, Axes):
         raise TypeError(
             f"ax must be one matplotlib Axes or None, got {type(ax).__name__}. "
             "Of several axes pass one, as in axes[0]."
         )
-    return ax
 
 
 def hide_frame(ax):
@@ -34,17 +42,30 @@ def hide_frame(ax):
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def fitted_attribute(estimator, name, display):
-    """Return an attribute of a fitted estimator, or of the last step of a fitted Pipeline."""
+def fitted_attribute(estimator, name, display, holders):
+    """Return an attribute of a fitted estimator, or of the last step of a fitted Pipeline.
+
+    ``holders`` says which estimators have it, for the message.
+    """
     estimator = last_step(estimator)
     check_is_fitted(estimator)
     if not hasattr(estimator, name):
         raise TypeError(
-            f"{display.__name__} expects an estimator that has {name} when fitted, as "
-            f"DivaReweighter and DivaOutlierDetector have, got {type(estimator).__name__}. "
+            f"{display.__name__} expects an estimator that has {name} when fitted, as {holders}, "
+            f"got {type(estimator).__name__}. "
             f"Pass such a one, or the numbers themselves to {display.__name__}(...)."
         )
     return getattr(estimator, name)
+
+
+def check_has_pool(extender, display):
+    """Raise if a fitted extender, or the last step of a Pipeline, was fitted without a pool."""
+    if not len(last_step(extender).ranking_):
+        raise ValueError(
+            f"{display.__name__} expects an extender fitted with a pool, got "
+            f"{type(last_step(extender)).__name__} fitted without. "
+            "Pass the pool to fit: fit(X, y, X_pool=..., y_pool=...)."
+        )
 
 
 def last_step(estimator):

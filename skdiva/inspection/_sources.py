@@ -5,6 +5,7 @@ import numpy as np
 from skdiva.inspection._drawing import (
     DARK,
     LIGHT,
+    WEIGHERS,
     axes_to_draw_on,
     check_numbers,
     check_vector,
@@ -101,7 +102,7 @@ class SourceDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        fitted_attribute(estimator, "sample_weight_", cls)
+        fitted_attribute(estimator, "sample_weight_", cls, WEIGHERS)
         estimator = last_step(estimator)
         if not hasattr(estimator, "sources_"):
             raise ValueError(

@@ -6,6 +6,7 @@ from sklearn.utils import _safe_indexing
 
 from skdiva.arrays.containers import to_host
 from skdiva.inspection._drawing import (
+    WEIGHERS,
     axes_to_draw_on,
     check_numbers,
     check_vector,
@@ -148,7 +149,7 @@ class WeightsDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        weight = fitted_attribute(estimator, "sample_weight_", cls)
+        weight = fitted_attribute(estimator, "sample_weight_", cls, WEIGHERS)
         display = cls(sample_weight=weight, X=X, y=y, image_shape=image_shape)
         return display.plot(ax, n_shown=n_shown, columns=columns, cmap=cmap)
 

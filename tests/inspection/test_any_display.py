@@ -12,22 +12,41 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdiva import DivaReweighter
-from skdiva.inspection import DerivativeDisplay, SourceDisplay, WeightsDisplay, _drawing
+from skdiva import DivaExtender, DivaReweighter
+from skdiva.inspection import (
+    DerivativeDisplay,
+    ExtensionDisplay,
+    SourceDisplay,
+    WeightsDisplay,
+    _drawing,
+)
 from tests.estimators.data import classes
 
 X, y, _ = classes()
-SOURCES = np.arange(len(y)) % 3
+POOL = {"X_pool": X[:60], "y_pool": y[:60]}
+SOURCES = {"sources": np.arange(len(y)) % 3}
 
-# A display, and what its from_estimator takes after the estimator.
-DISPLAYS = [(DerivativeDisplay, ()), (WeightsDisplay, (X, y)), (SourceDisplay, ())]
-IDS = [display.__name__ for display, _ in DISPLAYS]
-every_display = pytest.mark.parametrize(("display", "arguments"), DISPLAYS, ids=IDS)
+# A display, an estimator and what its fit takes after X and y, what from_estimator takes after the
+# estimator, and what it shows.
+DISPLAYS = {
+    "derivative": (DerivativeDisplay, DivaReweighter, {}, (), "derivative"),
+    "pool derivative": (DerivativeDisplay, DivaExtender, POOL, (), "derivative"),
+    "weights": (WeightsDisplay, DivaReweighter, {}, (X, y), "sample_weight"),
+    "sources": (SourceDisplay, DivaReweighter, SOURCES, (), "source_weight"),
+    "extension": (ExtensionDisplay, DivaExtender, POOL, (), "n_added"),
+}
 
 
-@pytest.fixture(scope="module")
-def reweighter():
-    return DivaReweighter(LogisticRegression()).fit(X, y, sources=SOURCES)
+@pytest.fixture(params=DISPLAYS)
+def case(request):
+    return DISPLAYS[request.param]
+
+
+@pytest.fixture
+def drawing(case):
+    """A display, a fitted estimator and the other arguments of from_estimator."""
+    display, estimator, how, arguments, _ = case
+    return display, estimator(LogisticRegression()).fit(X, y, **how), arguments
 
 
 def brightness(color):
@@ -40,10 +59,10 @@ def test_importing_costs_neither_matplotlib_nor_torch():
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
-@every_display
-def test_draws_on_the_axes_given(display, arguments, reweighter):
+def test_draws_on_the_axes_given(drawing):
+    display, estimator, arguments = drawing
     figure, (first, second) = plt.subplots(1, 2, layout="constrained")
-    drawn = display.from_estimator(reweighter, *arguments, ax=second)
+    drawn = display.from_estimator(estimator, *arguments, ax=second)
     assert type(drawn) is display
     assert drawn.ax_ is second
     assert drawn.figure_ is figure
@@ -52,9 +71,9 @@ def test_draws_on_the_axes_given(display, arguments, reweighter):
     figure.canvas.draw()
 
 
-@every_display
-def test_draws_on_a_new_figure_and_again_on_another(display, arguments, reweighter):
-    drawn = display.from_estimator(reweighter, *arguments)
+def test_draws_on_a_new_figure_and_again_on_another(drawing):
+    display, estimator, arguments = drawing
+    drawn = display.from_estimator(estimator, *arguments)
     figure = drawn.figure_
     figure.canvas.draw()
     assert drawn.plot() is drawn
@@ -62,49 +81,54 @@ def test_draws_on_a_new_figure_and_again_on_another(display, arguments, reweight
     assert drawn.ax_.figure is drawn.figure_
 
 
-@every_display
-def test_last_step_of_a_pipeline(display, arguments):
-    pipeline = make_pipeline(StandardScaler(), DivaReweighter())
-    pipeline.fit(X, y, divareweighter__sources=SOURCES)
+def test_last_step_of_a_pipeline(case):
+    display, estimator, how, arguments, name = case
+    pipeline = make_pipeline(StandardScaler(), estimator())
+    step = estimator.__name__.lower()
+    pipeline.fit(X, y, **{f"{step}__{key}": value for key, value in how.items()})
     drawn = display.from_estimator(pipeline, *arguments)
     alone = display.from_estimator(pipeline[-1], *arguments)
-    name = {DerivativeDisplay: "derivative", WeightsDisplay: "sample_weight"}
-    name = name.get(display, "source_weight")
     np.testing.assert_array_equal(getattr(drawn, name), getattr(alone, name))
-    np.testing.assert_array_equal(getattr(drawn, name), getattr(pipeline[-1], f"{name}_"))
+    attribute = "pool_derivative_" if hasattr(pipeline[-1], f"pool_{name}_") else f"{name}_"
+    np.testing.assert_array_equal(getattr(drawn, name), getattr(pipeline[-1], attribute))
 
 
-@every_display
-def test_without_matplotlib_the_error_says_what_to_install(
-    display, arguments, reweighter, monkeypatch
-):
+def test_without_matplotlib_the_error_says_what_to_install(drawing, monkeypatch):
+    display, estimator, arguments = drawing
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "skdiva\[plot\]"') as error:
-        display.from_estimator(reweighter, *arguments)
+        display.from_estimator(estimator, *arguments)
     assert f"{display.__name__}.plot" in str(error.value)
 
 
-@every_display
-def test_unfitted(display, arguments):
-    with pytest.raises(NotFittedError, match="DivaReweighter"):
-        display.from_estimator(DivaReweighter(), *arguments)
-    with pytest.raises(NotFittedError, match="DivaReweighter"):
-        display.from_estimator(make_pipeline(StandardScaler(), DivaReweighter()), *arguments)
+def test_unfitted(case):
+    display, estimator, _, arguments, _ = case
+    for unfitted in (estimator(), make_pipeline(StandardScaler(), estimator())):
+        with pytest.raises(NotFittedError, match=estimator.__name__):
+            display.from_estimator(unfitted, *arguments)
 
 
-@every_display
-def test_another_estimator(display, arguments):
+def test_another_estimator(case):
+    display, _, _, arguments, _ = case
     with pytest.raises(TypeError, match=f"{display.__name__} expects .*got LogisticRegression"):
         display.from_estimator(LogisticRegression().fit(X, y), *arguments)
 
 
-@every_display
-def test_several_axes(display, arguments, reweighter):
+def test_several_axes(drawing):
+    display, estimator, arguments = drawing
     _, axes = plt.subplots(1, 2)
     with pytest.raises(TypeError, match=r"ax must be one .* got ndarray.*axes\[0\]"):
-        display.from_estimator(reweighter, *arguments, ax=axes)
+        display.from_estimator(estimator, *arguments, ax=axes)
+
+
+@pytest.mark.parametrize("display", [DerivativeDisplay, ExtensionDisplay])
+def test_an_extender_without_a_pool(display):
+    extender = DivaExtender().fit(X, y)
+    with pytest.raises(ValueError, match=r"got DivaExtender fitted without\. .*X_pool=\.\.\."):
+        display.from_estimator(extender)
 
 
 def test_colours_are_apart_in_grey():
-    assert brightness(_drawing.LIGHT) - brightness(_drawing.DARK) > 0.4
-    assert brightness("white") - brightness(_drawing.LIGHT) > 0.2
+    dark, middle, light = (brightness(getattr(_drawing, n)) for n in ("DARK", "MIDDLE", "LIGHT"))
+    assert light - dark > 0.4
+    assert min(1 - light, light - middle, middle - dark) > 0.2

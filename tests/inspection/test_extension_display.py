@@ -1,0 +1,271 @@
+"""ExtensionDisplay: losses of an extender, and test errors of models that grow with its choice."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdiva import DivaExtender
+from skdiva.datasets import flip_labels
+from skdiva.inspection import ExtensionDisplay
+from tests.estimators.data import classes, numbers
+
+X, Y, TRUTH = classes(400, wrong=0)
+CORE = X[:40], Y[:40]
+X_POOL, Y_POOL = X[40:140], Y[40:140].copy()
+Y_POOL[::4] = (Y_POOL[::4] + 1) % 3
+TEST = {"X_test": X[140:], "y_test": TRUTH[140:]}
+POOL = {"X_pool": X_POOL, "y_pool": Y_POOL}
+CURVES = {
+    "n_added": [0, 5, 9],
+    "loo_loss": [0.5, 0.4, 0.3],
+    "n_trained": [0, 9, 20],
+    "test_error": [0.3, 0.1, 0.2],
+    "random_error": [[0.3, 0.2, 0.2], [0.3, 0.4, 0.2]],
+}
+
+
+@pytest.fixture(scope="module")
+def extender():
+    return DivaExtender(LogisticRegression(), featurizer=None, alpha=2.0).fit(*CORE, **POOL)
+
+
+def refitted_error(rows, model=None):
+    """Share of the test rows that a model trained on the core and some rows gets wrong."""
+    model = LogisticRegression() if model is None else model
+    model.fit(np.vstack([CORE[0], X_POOL[rows]]), np.hstack([CORE[1], Y_POOL[rows]]))
+    return (model.predict(TEST["X_test"]) != TEST["y_test"]).mean()
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_losses_alone(extender):
+    display = ExtensionDisplay.from_estimator(extender)
+    assert_array_equal(display.loss_line_.get_xdata(), extender.n_added_)
+    assert_array_equal(display.loss_line_.get_ydata(), extender.loo_loss_path_)
+    assert display.error_ax_ is display.error_line_ is display.random_line_ is None
+    assert display.loss_ax_ is display.ax_
+    n_chosen = extender.support_.sum()
+    assert 0 < n_chosen < 100
+    assert_array_equal(display.stop_lines_[0].get_xdata(), [n_chosen, n_chosen])
+    assert legend(display.ax_) == [f"adding stopped: {n_chosen} rows"]
+    assert display.ax_.get_ylabel() == "leave-one-out loss"
+    assert "rows added" in display.ax_.get_xlabel()
+
+
+def test_errors_are_those_of_refits(extender):
+    display = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, **TEST, n_rows=5)
+    n_chosen = extender.support_.sum()
+    sizes = sorted({0, 25, 50, 75, 100, n_chosen})
+    assert_array_equal(display.error_line_.get_xdata(), sizes)
+    expected = [refitted_error(np.sort(extender.select(size))) for size in sizes]
+    assert_allclose(display.error_line_.get_ydata(), expected)
+    assert len(set(expected)) > 2
+    stopped = 1 - extender.score(TEST["X_test"], TEST["y_test"])
+    assert_allclose(display.test_error[sizes.index(n_chosen)], stopped)
+    assert display.error_ax_.get_ylabel() == "test error (share misclassified)"
+
+
+def test_chosen_rows_beat_random_ones(extender):
+    display = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, **TEST, n_rows=[20, 40, 60])
+    assert (display.test_error < display.random_error.mean(axis=0)).all()
+
+
+def test_random_errors_are_drawn_as_mean_and_spread():
+    display = ExtensionDisplay(**CURVES).plot()
+    assert_allclose(display.random_line_.get_ydata(), [0.3, 0.3, 0.2])
+    (outline,) = display.random_band_.get_paths()
+    at_nine = outline.vertices[outline.vertices[:, 0] == 9, 1]
+    assert_allclose([at_nine.min(), at_nine.max()], [0.2, 0.4])
+    assert legend(display.error_ax_) == [
+        "rows at random (mean ± std of 2)",
+        "rows in the order chosen",
+        "adding stopped: 9 rows",
+    ]
+
+
+def test_random_orders_differ_and_end_alike(extender):
+    draw = {**POOL, **TEST, "n_rows": [0, 30, 60, 100], "n_repeats": 3}
+    once = ExtensionDisplay.from_estimator(extender, *CORE, **draw)
+    again = ExtensionDisplay.from_estimator(extender, *CORE, **draw)
+    other = ExtensionDisplay.from_estimator(extender, *CORE, **draw, random_state=1)
+    assert once.random_error.shape == (3, 4)
+    assert_array_equal(again.random_error, once.random_error)
+    assert (other.random_error != once.random_error).any()
+    assert (np.ptp(once.random_error[:, 1:3], axis=0) > 0).all()
+    none, everything = refitted_error(slice(0)), refitted_error(slice(None))
+    assert_allclose(once.random_error[:, [0, 3]], [[none, everything]] * 3)
+    assert_allclose(once.test_error[[0, 3]], [none, everything])
+
+
+def _prediction(_, predicted):
+    return predicted[0]
+
+
+def test_random_rows_are_not_those_that_were_flipped_with_the_same_seed():
+    """flip_labels flips the first rows of its first permutation."""
+    _, is_flipped = flip_labels(Y_POOL, 0.2, random_state=0)
+    core, pool = (CORE[0], np.zeros(40)), {"X_pool": X_POOL, "y_pool": is_flipped.astype(float)}
+    extender = DivaExtender(DummyRegressor(), featurizer=None, alpha=2.0, loss="squared_error")
+    extender.fit(CORE[0], core[1] + 0.5, **pool)
+    display = ExtensionDisplay.from_estimator(
+        extender, *core, **pool, X_test=X[:1], y_test=[0], n_rows=[20], metric=_prediction
+    )
+    # The model predicts the share of flipped rows: of 20 added to 40, 4 on average.
+    assert (display.random_error * 60 < 10).all()
+    assert 2 < display.random_error.mean() * 60 < 6
+
+
+def test_without_random_orders(extender):
+    display = ExtensionDisplay.from_estimator(
+        extender, *CORE, **POOL, **TEST, n_rows=2, n_repeats=0
+    )
+    assert display.random_error is display.random_line_ is display.random_band_ is None
+
+
+def test_another_model_metric_and_number_of_jobs(extender):
+    def balanced_error(y_true, y_predicted):
+        return 1 - balanced_accuracy_score(y_true, y_predicted)
+
+    model = KNeighborsClassifier(3)
+    draw = {**POOL, **TEST, "n_rows": [0, 30], "n_repeats": 2, "estimator": model}
+    display = ExtensionDisplay.from_estimator(extender, *CORE, **draw, n_jobs=2)
+    rows = np.sort(extender.select(30))
+    assert_allclose(display.test_error[1], refitted_error(rows, KNeighborsClassifier(3)))
+    assert not hasattr(model, "classes_")
+    balanced = ExtensionDisplay.from_estimator(extender, *CORE, **draw, metric=balanced_error)
+    assert balanced.error_ax_.get_ylabel() == "test error (balanced_error)"
+    model.fit(*CORE)
+    expected = balanced_error(TEST["y_test"], model.predict(TEST["X_test"]))
+    assert_allclose(balanced.test_error[0], expected)
+
+
+def test_regression():
+    X, y = numbers(200, wrong=0)
+    pool = {"X_pool": X[40:100], "y_pool": y[40:100]}
+    extender = DivaExtender(Ridge()).fit(X[:40], y[:40], **pool)
+    display = ExtensionDisplay.from_estimator(
+        extender, X[:40], y[:40], **pool, X_test=X[100:], y_test=y[100:], n_rows=3, n_repeats=1
+    )
+    assert display.error_ax_.get_ylabel() == "test error (mean squared)"
+    error = ((Ridge().fit(X[:40], y[:40]).predict(X[100:]) - y[100:]) ** 2).mean()
+    assert_allclose(display.test_error[0], error)
+
+
+@pytest.mark.parametrize("container", [torch.from_numpy, pd.DataFrame, lambda X: (X,)])
+def test_containers(extender, container):
+    how = {**TEST, "n_rows": [0, 30], "n_repeats": 1}
+    expected = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, **how)
+    pool = {"X_pool": container(X_POOL), "y_pool": Y_POOL.tolist()}
+    if container is pd.DataFrame:
+        how["X_test"] = container(TEST["X_test"])
+        core = container(CORE[0]), CORE[1]
+    else:
+        core = CORE
+    display = ExtensionDisplay.from_estimator(extender, *core, **pool, **how)
+    assert_allclose(display.test_error, expected.test_error)
+    assert_allclose(display.random_error, expected.random_error)
+
+
+@pytest.mark.parametrize("raw", [True, False], ids=["raw pool", "scaled pool"])
+def test_pipeline(raw):
+    """The rows are brought to where the extender stands, the pool if the pipeline does so too."""
+    scaler = StandardScaler().fit(CORE[0])
+    step = DivaExtender(LogisticRegression(C=0.01), featurizer=None, alpha=2.0)
+    pool = POOL if raw else POOL | {"X_pool": scaler.transform(X_POOL)}
+    with sklearn.config_context(enable_metadata_routing=True):
+        step.set_fit_request(X_pool=True, y_pool=True)
+        pipeline = make_pipeline(
+            StandardScaler(), step, transform_input=["X_pool"] if raw else None
+        )
+        pipeline.fit(*CORE, **pool)
+    n_chosen = pipeline[-1].n_added_[-1]
+    how = {"n_rows": [0, n_chosen], "n_repeats": 0}
+    display = ExtensionDisplay.from_estimator(pipeline, *CORE, **pool, **TEST, **how)
+    assert_allclose(display.test_error[1], (pipeline.predict(X[140:]) != TRUTH[140:]).mean())
+
+
+def test_both_axes_share_rows_and_hide_the_frame():
+    figure, (_, second) = plt.subplots(1, 2, layout="constrained")
+    display = ExtensionDisplay(**CURVES).plot(second)
+    figure.canvas.draw()
+    above, below = display.error_ax_, display.loss_ax_
+    assert above.get_xlim() == below.get_xlim()
+    assert above.get_window_extent().y0 > below.get_window_extent().y1
+    assert above.get_window_extent().x0 > second.get_window_extent().x0 - 1
+    assert not display.ax_.axison
+    assert len(display.stop_lines_) == 2
+
+
+def test_errors_alone():
+    curves = {name: CURVES[name] for name in ("n_trained", "test_error")}
+    display = ExtensionDisplay(**curves, n_chosen=9, error_name="RMSE (cm)").plot()
+    assert display.loss_ax_ is display.loss_line_ is None
+    assert display.error_ax_ is display.ax_
+    assert display.ax_.get_ylabel() == "RMSE (cm)"
+    assert_array_equal(display.stop_lines_[0].get_xdata(), [9, 9])
+    assert ExtensionDisplay(**curves).plot().stop_lines_ == []
+
+
+def test_lines_are_apart_without_colour():
+    display = ExtensionDisplay(**CURVES).plot()
+    chosen, random = display.error_line_, display.random_line_
+    assert chosen.get_linestyle() != random.get_linestyle()
+    assert chosen.get_marker() != random.get_marker()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_added": None}, "n_added and loo_loss must be passed together, got loo_loss alone"),
+        ({"test_error": None}, "n_trained and test_error must be .* got n_trained alone"),
+        ({"n_added": [0, 9, 5]}, r"n_added must increase, got \[0. 9. 5.\]. Sort it"),
+        ({"n_trained": [-1, 2, 3]}, "n_trained must hold finite numbers of at least 0"),
+        ({"loo_loss": [1, 2]}, r"loo_loss must have shape \(3,\), got \(2,\)"),
+        ({"test_error": [1, np.inf, 2]}, "test_error must hold finite numbers"),
+        ({"random_error": [1, 2, 3]}, r"shape \(n_repeats, 3\), got \(3,\). Pass one line"),
+        ({"random_error": [[1, 2]]}, r"random_error must have shape \(3,\), got \(2,\)"),
+        ({"n_trained": None, "test_error": None}, "random_error is drawn beside test_error, got"),
+        ({"n_chosen": 2.5}, "n_chosen must be an int of at least 0, got 2.5. Pass"),
+        (dict.fromkeys(CURVES), "expects losses or test errors to draw, got neither"),
+    ],
+)
+def test_wrong_curves(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ExtensionDisplay(**CURVES | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_pool": None}, "got no y_pool. Pass the rows that the extender was fitted with"),
+        ({"X_test": None}, "got no X_test"),
+        ({"X_pool": X_POOL[:5], "y_pool": Y_POOL[:5]}, "the 100 rows of the pool .* got 5. Pass"),
+        ({"y_pool": Y_POOL[:5]}, "inconsistent numbers of samples"),
+        ({"n_rows": [1, 101]}, r"ints from 0 to the 100 rows of the pool, got \[1, 101\]"),
+        ({"n_rows": 0}, "n_rows must be an int of at least 2, or ints"),
+        ({"n_repeats": -1}, "n_repeats must be an int of at least 0, got -1"),
+    ],
+)
+def test_wrong_rows(extender, changes, message):
+    with pytest.raises(ValueError, match=message):
+        ExtensionDisplay.from_estimator(extender, *CORE, **POOL | TEST | changes)
+
+
+def test_no_core_or_no_model(extender):
+    with pytest.raises(ValueError, match="got no X, y"):
+        ExtensionDisplay.from_estimator(extender, **POOL, **TEST)
+    alone = DivaExtender(featurizer=None, alpha=2.0).fit(*CORE, **POOL)
+    with pytest.raises(ValueError, match=r"without an estimator. Pass estimator=\.\.\."):
+        ExtensionDisplay.from_estimator(alone, *CORE, **POOL, **TEST)
