@@ -2,7 +2,14 @@
 
 from skdiva.inspection._derivative import DerivativeDisplay
 from skdiva.inspection._extension import ExtensionDisplay
+from skdiva.inspection._ranking import RankingDisplay
 from skdiva.inspection._sources import SourceDisplay
 from skdiva.inspection._weights import WeightsDisplay
 
-__all__ = ["DerivativeDisplay", "ExtensionDisplay", "SourceDisplay", "WeightsDisplay"]
+__all__ = [
+    "DerivativeDisplay",
+    "ExtensionDisplay",
+    "RankingDisplay",
+    "SourceDisplay",
+    "WeightsDisplay",
+]

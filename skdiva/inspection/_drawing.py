@@ -73,6 +73,11 @@ def last_step(estimator):
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
+def out_of_tuple(value):
+    """Take rows out of the tuple of one in which a search needs a pool."""
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
 def check_numbers(name, values, length=None, low=-np.inf):
     """Return ``values`` as a vector of finite floats, none below ``low``."""
     values = check_vector(name, values, length)

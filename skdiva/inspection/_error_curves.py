@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.parallel import Parallel, delayed
 
 from skdiva.arrays.containers import append_rows, to_host
-from skdiva.inspection._drawing import check_numbers, last_step
+from skdiva.inspection._drawing import check_numbers, last_step, out_of_tuple
 
 _ERROR_NAMES = {
     zero_one_loss: "test error (share misclassified)",
@@ -144,10 +144,7 @@ def _complete(rows):
             f"Test errors expect {', '.join(rows)}, got no {', '.join(missing)}. Pass the rows "
             "that the extender was fitted with and test rows, or neither X_test nor y_test."
         )
-    return {
-        name: value[0] if isinstance(value, tuple) and len(value) == 1 else value
-        for name, value in rows.items()
-    }
+    return {name: out_of_tuple(value) for name, value in rows.items()}
 
 
 def _on_host(X, y):

@@ -69,6 +69,7 @@ class ExtensionDisplay:
     See Also
     --------
     DerivativeDisplay : Histogram of the derivatives of the rows of the pool.
+    RankingDisplay : The rows of the pool that are ranked first and last.
 
     References
     ----------

@@ -1,11 +1,10 @@
-"""Rows as a grid of images or as a table: those with most weight first, then those with least."""
+"""Rows of the two ends of an order, as a grid of images or as a table."""
 
 import numpy as np
 
 from skdiva.inspection._drawing import LIGHT
 
 _GAP, _LINE, _MARGIN = 0.12, 0.2, 0.35  # in widths of an image: between two, a line of text, left
-_HEADINGS = ("most weight", "least weight")
 _CHANNELS = (1, 3, 4)
 
 
@@ -88,7 +87,7 @@ def grid_size(images, captions):
     return 1.05 * width, 1.05 * height
 
 
-def draw_grid(ax, images, captions, cmap):
+def draw_grid(ax, images, captions, headings, cmap):
     """Draw two rows of images, and return them.
 
     Parameters
@@ -96,9 +95,11 @@ def draw_grid(ax, images, captions, cmap):
     ax : matplotlib Axes
         Axes to draw on.
     images : ndarray of shape (2 n, height, width[, n_channels])
-        The images, those with most weight first.
+        The images, those of the upper row first.
     captions : list of 2 n str
         What stands above each.
+    headings : tuple of two str
+        What stands beside each row of images.
     cmap : str or Colormap
         Colours of images with one channel.
 
@@ -116,7 +117,7 @@ def draw_grid(ax, images, captions, cmap):
         extent = (left, left + 1, top + tall, top)
         drawn.append(ax.imshow(image, cmap=cmap, extent=extent, **limits))
         ax.text(left + 0.5, top - 0.04, caption, ha="center", va="bottom", fontsize=9)
-    for i, heading in enumerate(_HEADINGS):
+    for i, heading in enumerate(headings):
         ax.text(
             -0.1,
             tall + i * pitch - (pitch - _GAP) / 2,
@@ -175,14 +176,14 @@ def table_size(cells):
 
 
 def draw_table(ax, cells, fits):
-    """Draw a table, the half of its lines with least weight on grey, and return it.
+    """Draw a table, the lower half of its lines on grey, and return it.
 
     Parameters
     ----------
     ax : matplotlib Axes
         Axes to draw on.
     cells : list of 2 n + 1 lists of str
-        The lines: titles, n rows with most weight, n rows with least.
+        The lines: titles, n rows of one end, n rows of the other.
     fits : bool
         Whether the axes are as large as `table_size` says. If not, letters shrink where they must.
 

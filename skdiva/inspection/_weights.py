@@ -1,30 +1,12 @@
 """WeightsDisplay: the rows that gained and that lost most weight."""
 
 import numpy as np
-from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
 
-from skdiva.arrays.containers import to_host
-from skdiva.inspection._drawing import (
-    WEIGHERS,
-    axes_to_draw_on,
-    check_numbers,
-    check_vector,
-    fitted_attribute,
-)
-from skdiva.inspection._row_pictures import (
-    as_cells,
-    as_images,
-    as_text,
-    column_names,
-    draw_grid,
-    draw_table,
-    grid_size,
-    table_size,
-)
+from skdiva.inspection._drawing import WEIGHERS, check_numbers, fitted_attribute
+from skdiva.inspection._two_ends import TwoEnds
 
 
-class WeightsDisplay:
+class WeightsDisplay(TwoEnds):
     """The rows with the largest and the smallest weights, as images or as a table.
 
     Parameters
@@ -63,6 +45,7 @@ class WeightsDisplay:
 
     See Also
     --------
+    RankingDisplay : The rows of a pool that are ranked first and last.
     DerivativeDisplay : Histogram of the derivatives of all rows.
     SourceDisplay : Weights of the sources of rows.
 
@@ -84,20 +67,11 @@ class WeightsDisplay:
     array([ 0, 10, 20, 30, 40, 50, 60, 70])
     """
 
+    _headings = ("most weight", "least weight")
+
     def __init__(self, *, sample_weight, X, y=None, image_shape=None):
         self.sample_weight = check_numbers("sample_weight", sample_weight, low=0)
-        n_samples = len(self.sample_weight)
-        if n_samples < 2:
-            raise ValueError("sample_weight must hold at least 2 weights, got 1. Pass more rows.")
-        self.X = to_host(X) if hasattr(X, "shape") else np.asarray(X)
-        if issparse(X) or len(self.X.shape) < 2 or self.X.shape[0] != n_samples:
-            raise ValueError(
-                f"X must be dense and have one row for each of the {n_samples} weights, got "
-                f"{type(X).__name__} of shape {tuple(self.X.shape)}. "
-                "Pass the rows that the estimator was fitted on, in their order."
-            )
-        self.y = None if y is None else check_vector("y", y, n_samples)
-        self.image_shape = image_shape
+        self._keep_rows("sample_weight", len(self.sample_weight), X, y, image_shape)
 
     @classmethod
     def from_estimator(
@@ -153,67 +127,15 @@ class WeightsDisplay:
         display = cls(sample_weight=weight, X=X, y=y, image_shape=image_shape)
         return display.plot(ax, n_shown=n_shown, columns=columns, cmap=cmap)
 
-    def plot(self, ax=None, *, n_shown=8, columns=None, cmap="gray"):
-        """Draw the images or the table.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None: those of a new figure.
-        n_shown : int, default=8
-            Rows shown of either kind; at most half of all.
-        columns : list, default=None
-            Columns of a table: names if X has some, else positions. None: the first five.
-        cmap : str or Colormap, default="gray"
-            Colours of images with one channel.
-
-        Returns
-        -------
-        WeightsDisplay
-            The display itself.
-
-        Raises
-        ------
-        TypeError
-            If ``ax`` is not one Axes.
-        ValueError
-            If ``n_shown`` is below 1; if the rows do not hold such images; if X lacks a column.
-        ImportError
-            If matplotlib is not installed.
-        """
-        if n_shown < 1:
-            raise ValueError(f"n_shown must be at least 1, got {n_shown!r}. Pass how many to show.")
-        n_shown = min(n_shown, len(self.sample_weight) // 2)
+    def _ends(self, n_shown):
         self.up_rows_ = np.argsort(-self.sample_weight, kind="stable")[:n_shown]
         upwards = np.argsort(self.sample_weight, kind="stable")
         # With many equal weights a row could be among both.
         self.down_rows_ = upwards[~np.isin(upwards, self.up_rows_)][:n_shown]
-        rows = np.concatenate([self.up_rows_, self.down_rows_])
-        shown = _safe_indexing(self.X, rows)
-        images = as_images(shown, self.image_shape)
-        self.images_, self.table_ = [], None
-        if images is not None:
-            captions = self._captions(rows)
-            ax = axes_to_draw_on(ax, self, figsize=grid_size(images, captions))
-            self.images_ = draw_grid(ax, images, captions, cmap)
-        else:
-            names = column_names(self.X, columns)
-            cells = as_cells(self._columns(rows), shown, names)
-            fits = ax is None
-            ax = axes_to_draw_on(ax, self, figsize=table_size(cells))
-            self.table_ = draw_table(ax, cells, fits)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        return self.up_rows_, self.down_rows_
 
     def _captions(self, rows):
-        """What stands above the image of every row."""
-        weights = [f"weight {self.sample_weight[row]:.2f}" for row in rows]
-        if self.y is None:
-            return weights
-        labels = [f"label {as_text(label, 9)}" for label in self.y[rows]]
-        return [f"{label}\n{weight}" for label, weight in zip(labels, weights, strict=True)]
+        return [f"weight {self.sample_weight[row]:.2f}" for row in rows]
 
     def _columns(self, rows):
-        """What a table says of every row before its features."""
-        columns = {"row": rows, "weight": [f"{weight:.3f}" for weight in self.sample_weight[rows]]}
-        return columns if self.y is None else columns | {"label": self.y[rows]}
+        return {"weight": [f"{weight:.3f}" for weight in self.sample_weight[rows]]}

@@ -16,6 +16,7 @@ from skdiva import DivaExtender, DivaReweighter
 from skdiva.inspection import (
     DerivativeDisplay,
     ExtensionDisplay,
+    RankingDisplay,
     SourceDisplay,
     WeightsDisplay,
     _drawing,
@@ -33,6 +34,7 @@ DISPLAYS = {
     "pool derivative": (DerivativeDisplay, DivaExtender, POOL, (), "derivative"),
     "weights": (WeightsDisplay, DivaReweighter, {}, (X, y), "sample_weight"),
     "sources": (SourceDisplay, DivaReweighter, SOURCES, (), "source_weight"),
+    "ranking": (RankingDisplay, DivaExtender, POOL, (X[:60], y[:60]), "ranking"),
     "extension": (ExtensionDisplay, DivaExtender, POOL, (), "n_added"),
 }
 
@@ -121,11 +123,14 @@ def test_several_axes(drawing):
         display.from_estimator(estimator, *arguments, ax=axes)
 
 
-@pytest.mark.parametrize("display", [DerivativeDisplay, ExtensionDisplay])
-def test_an_extender_without_a_pool(display):
+@pytest.mark.parametrize(
+    "name", [name for name, case in DISPLAYS.items() if case[1] is DivaExtender]
+)
+def test_an_extender_without_a_pool(name):
+    display, _, _, arguments, _ = DISPLAYS[name]
     extender = DivaExtender().fit(X, y)
     with pytest.raises(ValueError, match=r"got DivaExtender fitted without\. .*X_pool=\.\.\."):
-        display.from_estimator(extender)
+        display.from_estimator(extender, *arguments)
 
 
 def test_colours_are_apart_in_grey():

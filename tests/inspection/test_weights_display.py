@@ -171,11 +171,20 @@ def test_long_labels_are_cut():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"X": IMAGES[:5]}, r"one row for each of the 6 weights, got ndarray of shape \(5, 4"),
-        ({"X": np.ones(6)}, r"one row for each of the 6 weights, got ndarray of shape \(6,\)"),
+        (
+            {"X": IMAGES[:5]},
+            r"6 numbers in sample_weight, got ndarray of shape \(5, 4",
+        ),
+        (
+            {"X": np.ones(6)},
+            r"6 numbers in sample_weight, got ndarray of shape \(6,\)",
+        ),
         ({"X": csr_array(np.eye(6))}, r"X must be dense .*got csr_array of shape \(6, 6\)"),
         ({"y": [1, 2]}, r"y must have shape \(6,\), got \(2,\)"),
-        ({"sample_weight": [1.0], "X": IMAGES[:1]}, "at least 2 weights, got 1"),
+        (
+            {"sample_weight": [1.0], "X": IMAGES[:1]},
+            "must hold at least 2 numbers, got 1",
+        ),
         ({"sample_weight": -WEIGHT}, "sample_weight must hold finite numbers of at least 0"),
     ],
 )
