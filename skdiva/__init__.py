@@ -4,7 +4,7 @@ from importlib import import_module
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["DivaExtender", "DivaOutlierDetector", "DivaReweighter", "__version__"]
+__all__ = ["DivaExtender", "DivaOutlierDetector", "DivaReweighter", "DivaSampler", "__version__"]
 
 
 def __getattr__(name):
