@@ -5,6 +5,7 @@ import numpy as np
 from skdiva.inspection._drawing import (
     DARK,
     LIGHT,
+    add_legend,
     axes_to_draw_on,
     check_has_pool,
     check_numbers,
@@ -170,7 +171,7 @@ class DerivativeDisplay:
             )  # fmt: skip
             # Dark bars hide light ones: their outline stays visible.
             ax.stairs(heights, self.bin_edges_, color=color, zorder=3)
-        _explain_axes(ax, "% of the rows of its kind" if relative else "rows per bin")
+        _explain_axes(ax, relative)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -192,15 +193,13 @@ def _verdict(estimator):
     return {}
 
 
-def _explain_axes(ax, ylabel):
+def _explain_axes(ax, relative):
     """Say what is drawn, and what the side of zero means."""
-    ax.axvline(0, color="black", linestyle="--", linewidth=1)
-    ax.margins(y=0.12)
-    at_top = {"transform": ax.get_xaxis_transform(), "va": "top"}
-    ax.text(0, 0.98, "helps ← ", ha="right", **at_top)
-    ax.text(0, 0.98, " → harms", ha="left", **at_top)
-    ax.set_xlabel("derivative of the mean loss by the row's weight\n(loss per unit of weight)")
-    ax.set_ylabel(ylabel)
+    label = "helps ← 0 → harms"
+    ax.axvline(0, color="black", linestyle="--", linewidth=1, label=label)
+    ax.set_xlabel("derivative of the mean loss\n(per unit of the row's weight)")
+    ax.set_ylabel("% of the rows of its kind" if relative else "rows per bin")
     ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3), useMathText=True)
-    ax.legend(frameon=False)
+    ax.locator_params(axis="y", integer=not relative)
+    add_legend(ax)
     hide_frame(ax)

@@ -42,6 +42,11 @@ def hide_frame(ax):
     ax.spines[["top", "right"]].set_visible(False)
 
 
+def add_legend(ax):
+    """Add a legend that can be read on top of what it may have to cover."""
+    ax.legend(fontsize=9, handlelength=1.7, framealpha=0.75, edgecolor="none")
+
+
 def fitted_attribute(estimator, name, display, holders):
     """Return an attribute of a fitted estimator, or of the last step of a fitted Pipeline.
 

@@ -13,8 +13,8 @@ from skdiva.arrays.containers import append_rows, to_host
 from skdiva.inspection._drawing import check_numbers, last_step, out_of_tuple
 
 _ERROR_NAMES = {
-    zero_one_loss: "test error (share misclassified)",
-    mean_squared_error: "test error (mean squared)",
+    zero_one_loss: "test error\n(share misclassified)",
+    mean_squared_error: "test error\n(mean squared)",
 }
 
 
@@ -94,7 +94,7 @@ class GrowingTraining:
         errors = self._errors([self.order], sizes)
         name = _ERROR_NAMES.get(self.metric)
         curves = {"n_trained": sizes, "test_error": errors[0], "random_error": None}
-        curves["error_name"] = name or f"test error ({getattr(self.metric, '__name__', 'metric')})"
+        curves["error_name"] = name or f"test error\n({getattr(self.metric, '__name__', 'metric')})"
         if n_repeats:
             # A seed of its own: with the seed given, other code may have drawn the very permutation
             # by which it chose, say, the rows that got wrong labels.

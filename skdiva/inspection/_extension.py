@@ -4,6 +4,7 @@ from skdiva.inspection._drawing import (
     DARK,
     LIGHT,
     MIDDLE,
+    add_legend,
     axes_to_draw_on,
     check_axes,
     check_has_pool,
@@ -260,11 +261,11 @@ class ExtensionDisplay:
             n_repeats = len(self.random_error)
             (self.random_line_,) = ax.plot(
                 self.n_trained, mean, color=MIDDLE, linestyle="--", marker="s", markersize=4,
-                label=f"rows at random (mean ± std of {n_repeats})",
+                label=f"at random (mean ± std of {n_repeats})",
             )  # fmt: skip
         (self.error_line_,) = ax.plot(
             self.n_trained, self.test_error, color=DARK, marker="o", markersize=4,
-            label="rows in the order chosen",
+            label="in the order chosen",
         )  # fmt: skip
         ax.set_ylabel(self.error_name)
 
@@ -278,10 +279,10 @@ class ExtensionDisplay:
             if n_chosen is not None:
                 how = {"color": "black", "linestyle": ":", "linewidth": 1.2}
                 self.stop_lines_.append(
-                    part.axvline(n_chosen, label=f"adding stopped: {n_chosen} rows", **how)
+                    part.axvline(n_chosen, label=f"stopped: {n_chosen} rows", **how)
                 )
             hide_frame(part)
-        parts[0].legend(frameon=False)
+        add_legend(parts[0])
         parts[-1].set_xlabel("rows added to the core")
         if len(parts) == 2:
             parts[1].sharex(parts[0])

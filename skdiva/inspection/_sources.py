@@ -13,6 +13,7 @@ from skdiva.inspection._drawing import (
     hide_frame,
     last_step,
 )
+from skdiva.inspection._row_pictures import as_text
 
 
 class SourceDisplay:
@@ -139,27 +140,36 @@ class SourceDisplay:
         """
         n_sources = len(self.sources)
         ax = axes_to_draw_on(ax, self, figsize=(7.5, 1.2 + 0.35 * n_sources))
+        # Names that are close to each other are written smaller.
+        inches = ax.get_window_extent().height / ax.figure.dpi
+        size = min(10, 0.7 * 72 * inches / n_sources)
         ax.set_axis_off()
         left, right = (ax.inset_axes([start, 0, 0.48, 1]) for start in (0, 0.52))
-        self.weight_bars_ = _draw_bars(left, self.source_weight, DARK, "{:.2f}")
+        self.weight_bars_ = _draw_bars(left, self.source_weight, DARK, "{:.2f}", size)
         left.axvline(1, color="black", linestyle="--", linewidth=1)
-        left.set_yticks(range(n_sources), [str(source) for source in self.sources])
-        left.set_xlabel("weight relative to the start (dashed)")
+        names = [as_text(source, 30) for source in self.sources]
+        left.set_yticks(range(n_sources), names, fontsize=size)
+        left.set_xlabel("weight relative\nto the start (dashed)")
         percent = 100 * self.source_probability
-        self.probability_bars_ = _draw_bars(right, percent, LIGHT, "{:.1f}")
+        self.probability_bars_ = _draw_bars(right, percent, LIGHT, "{:.1f}", size)
         right.set_yticks([])
-        right.set_xlabel("probability: share in all weight (%)")
+        right.set_xlabel("probability\n(% of all weight)")
         self.axes_ = (left, right)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
 
-def _draw_bars(ax, lengths, color, number):
+def _draw_bars(ax, lengths, color, number, fontsize):
     """Draw bars from top to bottom, each with its number."""
     bars = ax.barh(np.arange(len(lengths)), lengths, color=color)
     on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # the dashed line ends there
-    ax.bar_label(bars, [number.format(length) for length in lengths], padding=3, bbox=on_white)
+    numbers = [number.format(length) for length in lengths]
+    ax.bar_label(bars, numbers, padding=3, bbox=on_white, fontsize=fontsize)
     ax.set_ylim(len(lengths) - 0.4, -0.6)
-    ax.set_xlim(0, 1.25 * max(lengths.max(), 1e-12))
+    longest = max(lengths.max(), 1e-12)
+    ax.set_xlim(0, 1.25 * longest)
+    ax.locator_params(axis="x", nbins=5)
+    # Only numbers stand to the right of the longest bar: a share has no 120 %.
+    ax.set_xticks([tick for tick in ax.get_xticks() if tick <= longest * (1 + 1e-9)])
     hide_frame(ax)
     return bars

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+from matplotlib.patches import StepPatch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdiva import DivaOutlierDetector, DivaReweighter
+from skdiva import DivaExtender, DivaOutlierDetector, DivaReweighter
 from skdiva.inspection import DerivativeDisplay
 from tests.estimators.data import classes, numbers
 
 X, y, truth = classes(200, wrong=20)
 IS_WRONG = y != truth
+ZERO = "helps ← 0 → harms"
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +44,9 @@ def test_known_labels(detector):
     assert_array_equal(heights(wrong), counted(detector.derivative_[IS_WRONG], edges))
     assert_allclose([bar.get_x() for bar in right], edges[:-1])
     assert_allclose([bar.get_x() + bar.get_width() for bar in wrong], edges[1:])
-    assert legend(display) == ["right label (n = 180)", "wrong label (n = 20)"]
+    assert legend(display) == [ZERO, "right label (n = 180)", "wrong label (n = 20)"]
     assert display.ax_.get_ylabel() == "rows per bin"
-    assert "loss per unit of weight" in display.ax_.get_xlabel()
+    assert "per unit of the row's weight" in display.ax_.get_xlabel()
 
 
 def test_suspected_labels_are_those_that_the_detector_flags(detector):
@@ -57,6 +59,7 @@ def test_suspected_labels_are_those_that_the_detector_flags(detector):
     )
     n_flagged = is_flagged.sum()
     assert legend(display) == [
+        ZERO,
         f"not flagged (n = {200 - n_flagged})",
         f"flagged (n = {n_flagged})",
     ]
@@ -67,7 +70,7 @@ def test_nothing_suspected():
     display = DerivativeDisplay.from_estimator(reweighter)
     (bars,) = display.bars_
     assert_array_equal(heights(bars), counted(reweighter.derivative_, display.bin_edges_))
-    assert legend(display) == ["all (n = 200)"]
+    assert legend(display) == [ZERO, "all (n = 200)"]
 
 
 def test_targets():
@@ -95,13 +98,41 @@ def test_no_label_is_wrong():
     display = DerivativeDisplay(derivative=[-1.0, 2.0], is_wrong=[False, False])
     display.plot(relative=True)
     assert heights(display.bars_[1]).sum() == 0
-    assert legend(display)[1] == "wrong label (n = 0)"
+    assert legend(display)[2] == "wrong label (n = 0)"
 
 
 def test_zero_is_marked(detector):
     display = DerivativeDisplay.from_estimator(detector)
     (line,) = display.ax_.lines
     assert_array_equal(line.get_xdata(), [0, 0])
+
+
+def test_counts_have_whole_ticks():
+    display = DerivativeDisplay(derivative=[-1.0, 2.0, 3.0]).plot()
+    ticks = display.ax_.get_yticks()
+    assert_array_equal(ticks, ticks.round())
+
+
+def test_rows_of_a_pool():
+    pool = {"X_pool": X[:60], "y_pool": y[:60]}
+    extender = DivaExtender(featurizer=None, alpha=1.0).fit(X[60:], y[60:], **pool)
+    display = DerivativeDisplay.from_estimator(extender)
+    n_chosen = extender.support_.sum()
+    assert 0 < n_chosen < 60
+    assert_array_equal(display.derivative, extender.pool_derivative_)
+    assert_array_equal(display.is_wrong, ~extender.support_)
+    assert legend(display)[1:] == [f"chosen (n = {n_chosen})", f"not chosen (n = {60 - n_chosen})"]
+    known = DerivativeDisplay.from_estimator(extender, is_wrong=IS_WRONG[:60])
+    assert legend(known)[1:] == ["right label (n = 40)", "wrong label (n = 20)"]
+
+
+def test_dark_bars_do_not_hide_the_outline_of_light_ones():
+    display = DerivativeDisplay(derivative=[1.0, 2.0, 1.0], is_wrong=[True, False, False]).plot()
+    outlines = [patch for patch in display.ax_.patches if isinstance(patch, StepPatch)]
+    bars = [bar for container in display.bars_ for bar in container]
+    assert min(line.zorder for line in outlines) > max(bar.zorder for bar in bars)
+    for line, container in zip(outlines, display.bars_, strict=True):
+        assert_array_equal(line.get_data().values, heights(container))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_losses_alone(extender):
     n_chosen = extender.support_.sum()
     assert 0 < n_chosen < 100
     assert_array_equal(display.stop_lines_[0].get_xdata(), [n_chosen, n_chosen])
-    assert legend(display.ax_) == [f"adding stopped: {n_chosen} rows"]
+    assert legend(display.ax_) == [f"stopped: {n_chosen} rows"]
     assert display.ax_.get_ylabel() == "leave-one-out loss"
     assert "rows added" in display.ax_.get_xlabel()
 
@@ -74,7 +74,7 @@ def test_errors_are_those_of_refits(extender):
     assert len(set(expected)) > 2
     stopped = 1 - extender.score(TEST["X_test"], TEST["y_test"])
     assert_allclose(display.test_error[sizes.index(n_chosen)], stopped)
-    assert display.error_ax_.get_ylabel() == "test error (share misclassified)"
+    assert display.error_ax_.get_ylabel() == "test error\n(share misclassified)"
 
 
 def test_chosen_rows_beat_random_ones(extender):
@@ -89,9 +89,9 @@ def test_random_errors_are_drawn_as_mean_and_spread():
     at_nine = outline.vertices[outline.vertices[:, 0] == 9, 1]
     assert_allclose([at_nine.min(), at_nine.max()], [0.2, 0.4])
     assert legend(display.error_ax_) == [
-        "rows at random (mean ± std of 2)",
-        "rows in the order chosen",
-        "adding stopped: 9 rows",
+        "at random (mean ± std of 2)",
+        "in the order chosen",
+        "stopped: 9 rows",
     ]
 
 
@@ -145,7 +145,7 @@ def test_another_model_metric_and_number_of_jobs(extender):
     assert_allclose(display.test_error[1], refitted_error(rows, KNeighborsClassifier(3)))
     assert not hasattr(model, "classes_")
     balanced = ExtensionDisplay.from_estimator(extender, *CORE, **draw, metric=balanced_error)
-    assert balanced.error_ax_.get_ylabel() == "test error (balanced_error)"
+    assert balanced.error_ax_.get_ylabel() == "test error\n(balanced_error)"
     model.fit(*CORE)
     expected = balanced_error(TEST["y_test"], model.predict(TEST["X_test"]))
     assert_allclose(balanced.test_error[0], expected)
@@ -158,7 +158,7 @@ def test_regression():
     display = ExtensionDisplay.from_estimator(
         extender, X[:40], y[:40], **pool, X_test=X[100:], y_test=y[100:], n_rows=3, n_repeats=1
     )
-    assert display.error_ax_.get_ylabel() == "test error (mean squared)"
+    assert display.error_ax_.get_ylabel() == "test error\n(mean squared)"
     error = ((Ridge().fit(X[:40], y[:40]).predict(X[100:]) - y[100:]) ** 2).mean()
     assert_allclose(display.test_error[0], error)
 

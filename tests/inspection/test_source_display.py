@@ -1,5 +1,8 @@
 """SourceDisplay: bars as long as the weights and probabilities of an estimator."""
 
+import itertools
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -49,6 +52,32 @@ def test_one_source_without_weight():
     display = SourceDisplay(**NUMBERS | {"source_weight": [0.0, 2.0]}).plot()
     assert lengths(display.weight_bars_) == [0, 2]
     display.figure_.canvas.draw()
+
+
+def test_long_names_and_many_sources_fit():
+    n = 40
+    names = [f"the source of rows that has the number {i}" for i in range(n)]
+    display = SourceDisplay(
+        sources=names, source_weight=np.ones(n), source_probability=np.full(n, 1 / n)
+    )
+    assert name_size(display.plot()) == 10
+    assert display.axes_[0].get_yticklabels()[0].get_text() == "the source of rows that has t…"
+    _, ax = plt.subplots(figsize=(6, 3))
+    assert name_size(display.plot(ax)) < 10
+
+
+def name_size(display):
+    """Size of the letters of the names, once they were seen not to overlap."""
+    display.figure_.canvas.draw()
+    labels = display.axes_[0].get_yticklabels()
+    boxes = [label.get_window_extent() for label in labels]
+    assert not any(box.overlaps(after) for box, after in itertools.pairwise(boxes))
+    return labels[0].get_fontsize()
+
+
+def test_no_share_above_100_percent():
+    display = SourceDisplay(sources=["a"], source_weight=[1.0], source_probability=[1.0]).plot()
+    assert display.axes_[1].get_xticks().max() == 100
 
 
 def test_fitted_without_sources():
