@@ -25,24 +25,39 @@ class NewRowScores:
 
     def derivative(self, feature_map, X, target):
         """Derivative with respect to the weight, (m,), of checked rows with coded labels."""
-        X, n_rows = indexable(X)[0], _num_samples(X)
-        size = max(_BLOCK_ELEMENTS // len(self.coef), 256)
-        parts = []
-        for start in range(0, n_rows, size):
-            rows = slice(start, start + size)
-            part = MappedRows(feature_map, _safe_indexing(X, rows), target.n_outputs)
-            parts.append(self._block(part, target.select(rows)))
-        return np.concatenate(parts)
-
-    def _block(self, rows, target):
-        from skdiva.arrays.convert import to_tensor
-        from skdiva.loo.new_rows import NewRowForm
         from skdiva.loo.precision import full_float32
 
-        features = to_host(rows.features)
-        residuals = rows.linear_outputs(self.coef, self.intercept) - target.dense
-        kind = self.coef.dtype.name
-        form = NewRowForm(*(to_tensor(x, "cpu", x.dtype.name) for x in self._form.values()))
+        X, n_rows = indexable(X)[0], _num_samples(X)
+        size = max(_BLOCK_ELEMENTS // len(self.coef), 256)
+        how, parts = self._tensors(), []
         with full_float32():
-            features, residuals = (to_tensor(x, "cpu", kind) for x in (features, residuals))
-            return to_host(form.derivative(features, residuals))
+            for start in range(0, n_rows, size):
+                rows = slice(start, start + size)
+                part = MappedRows(feature_map, _safe_indexing(X, rows), target.n_outputs)
+                parts.append(_derivative(*how, part, target.select(rows).dense))
+        return np.concatenate(parts)
+
+    def _tensors(self):
+        """The form, and the model: centred, so that large means cost no digits in float32."""
+        from skdiva.loo.new_rows import NewRowForm, RidgeModel
+
+        form = NewRowForm(*map(_tensor, self._form.values()))
+        center = self._form["center"]
+        constant = self.intercept + center @ self.coef.astype(center.dtype)
+        return form, RidgeModel(form.center, _tensor(self.coef), _tensor(constant))
+
+
+def _derivative(form, model, rows, targets):
+    features = _tensor(to_host(rows.features), to_host(model.coef).dtype.name)
+    outputs = model.predict(features)
+    initial = rows.feature_map.initial_outputs(rows.X, rows.n_outputs)
+    if initial is not None:
+        outputs += _tensor(to_host(initial), "float64")
+    residuals = outputs.sub_(_tensor(targets, "float64")).to(features.dtype)
+    return to_host(form.derivative(features, residuals))
+
+
+def _tensor(array, dtype=None):
+    from skdiva.arrays.convert import to_tensor
+
+    return to_tensor(array, "cpu", dtype or array.dtype.name)

@@ -15,13 +15,12 @@ of them is ever left out.
 
 import torch
 
-from skdiva.loo.centering import center_rows, centered_targets
-from skdiva.loo.new_rows import NewRowForm
+from skdiva.loo.centering import centered_targets
+from skdiva.loo.new_rows import NewRowForm, RidgeModel
 from skdiva.loo.others_sums import total_sums
 from skdiva.loo.own_blocks import stack
 from skdiva.loo.precision import cholesky_stack
 from skdiva.loo.row_blocks import TensorRows
-from skdiva.loo.targets import ridge_targets
 
 _MOST_ROWS = 128  # added in one update: wider singular value decompositions cost more than updates
 
@@ -60,6 +59,7 @@ class ExtendedSmoother:
         self._residuals = core.residuals(targets)
         core.solve_left_out(self._residuals)  # refuses groups that decide their own predictions
         self._coef, self._mean, _ = core.whitened_fit(targets)
+        self._model = None
         self._turn = torch.eye(core.whitened.n_columns).to(self._coef)  # product of all X
         rows = core.whitened
         self.whitened = rows if rows.kept else _TurnedRows(rows, self._turn)
@@ -96,6 +96,7 @@ class ExtendedSmoother:
         self._move(directions, shrink, share, gain)
         self._coef = _shrink_along(directions, shrink, (self._coef + rows.T @ values).T).T
         self._turn.copy_(_shrink_along(directions, shrink, self._turn))
+        self._model = None
 
     def _move(self, directions, shrink, share, gain):
         """Whitened rows, residuals and leverages of the core, in one visit."""
@@ -153,17 +154,23 @@ class ExtendedSmoother:
         projection, offset = self._core.affine()
         return projection @ self._turn, offset @ self._turn
 
+    @property
+    def model(self):
+        """The ridge model, for features."""
+        if self._model is None:
+            coef = self._turn @ self._coef
+            projection, offset = self._core.affine()
+            constant = self._mean + (offset @ coef).double()
+            self._model = RidgeModel(self._core.center, projection @ coef, constant)
+        return self._model
+
     def predict(self, features, _targets=None):
         """Predictions (m, k) at other rows (m, p), initial outputs not added."""
-        coef = self._turn @ self._coef
-        projection, offset = self._core.affine()
-        centered = center_rows(features.to(coef.dtype), self._core.center)
-        return centered @ (projection @ coef) + (self._mean + (offset @ coef).double())
+        return self.model.predict(features)
 
     def new_residuals(self, features, targets):
         """Prediction minus target (m, k) of rows that are not trained on."""
-        targets = ridge_targets(targets, slice(None), torch.float64)
-        return (self.predict(features) - targets).to(self._coef.dtype)
+        return self.model.residuals(features, targets)
 
 
 def _shrink_along(directions, shrink, rows):

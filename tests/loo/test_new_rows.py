@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from skdiva.loo import evaluate, new_row_form
+from skdiva.loo import ValueTargets, evaluate, fit_ridge, new_row_form
 from skdiva.loo.brute_force import refit
-from skdiva.loo.new_rows import NewRowForm
+from skdiva.loo.new_rows import NewRowForm, RidgeModel
 from tests.cases import Case
 from tests.oracles import loo_loss
 from tests.tolerances import assert_close
@@ -136,3 +136,25 @@ def test_a_form_is_what_it_says():
         for t, e in zip(short, residuals, strict=True)
     ]
     assert_close(form.derivative(features, residuals), torch.stack(expected), 1e-14)
+
+
+def test_any_number_of_rows():
+    """Rows are worked on in blocks, which meet where one ends."""
+    data, new = CASES["classes"].data(), new_rows(CASES["classes"])
+    form = new_row_form(data.problem(), data.sample_weight, data.alpha)
+    features, residuals = new.features, new_residuals(data, new)
+    one = form.derivative(features, residuals)
+    many = form.derivative(features.repeat(30_000, 1), residuals.repeat(30_000, 1))
+    assert_close(many, one.repeat(30_000), 1e-14)
+    assert form.derivative(features[:0], residuals[:0]).shape == (0,)
+
+
+def test_a_model_predicts_like_a_refit(device):
+    data, new = CASES["classes"].data(), new_rows(CASES["classes"])
+    coef, intercept = fit_ridge(data.problem(), data.sample_weight, data.alpha)
+    center = data.features.mean(dim=0)
+    model = RidgeModel(center, coef, intercept + center @ coef)
+    model = RidgeModel(*(part.to(device) for part in model))
+    targets = ValueTargets(new.values.to(device), new.initial_outputs.to(device))
+    residuals = model.residuals(new.features.to(device), targets)
+    assert_close(residuals, new_residuals(data, new), 1e-9)
