@@ -48,6 +48,39 @@ def test_every_other_class_is_as_likely():
     assert halves == pytest.approx((0.5, 0.5), abs=0.02)
 
 
+def test_pair_is_the_next_class(y):
+    y_noisy, is_flipped = flip_labels(y, 0.3, kind="pair", random_state=0)
+    classes, codes = np.unique(y, return_inverse=True)
+    assert is_flipped.sum() == round(0.3 * len(y))
+    assert np.array_equal(y_noisy[is_flipped], np.roll(classes, -1)[codes][is_flipped])
+    assert np.array_equal(y_noisy[~is_flipped], y[~is_flipped])
+
+
+def test_doubt_is_where_classes_meet():
+    """On a line, classes 0 and 1 overlap about 1, and class 2 is far from both."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 300)
+    X = np.array([0, 2, 20])[y] + rng.normal(size=900)
+    noise = {"kind": "doubt", "X": X[:, None]}
+    y_noisy, is_flipped = flip_labels(y, 0.1, **noise, random_state=0)
+    assert is_flipped.sum() == 90
+    assert np.array_equal(y_noisy != y, is_flipped)
+    distance = np.abs(X - 1)
+    assert np.median(distance[is_flipped]) < 0.7 * np.median(distance[y < 2])
+    assert is_flipped[y == 2].mean() < 0.02 < is_flipped[y < 2].mean()
+    assert (y_noisy[is_flipped & (y == 0)] == 1).mean() > 0.95
+    again, _ = flip_labels(y, 0.1, **noise, random_state=0)
+    assert np.array_equal(y_noisy, again)
+
+
+def test_doubt_flips_all_rows_if_asked():
+    y = LABELS["int"]
+    X = np.random.default_rng(0).normal(size=(len(y), 2))
+    y_noisy, is_flipped = flip_labels(y, 1.0, kind="doubt", X=X, random_state=0)
+    assert is_flipped.all()
+    assert (y_noisy != y).all()
+
+
 def test_seed_decides():
     y = LABELS["int"]
     first, again, other = (flip_labels(y, 0.3, random_state=seed) for seed in (0, 0, 1))
@@ -71,3 +104,12 @@ def test_one_class():
 def test_two_columns():
     with pytest.raises(ValueError, match="1d array"):
         flip_labels([[0, 1], [1, 0]], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("doubt", "kind='doubt' expects X"), ("own", "must be 'uniform', 'pair' or 'doubt', got 'o")],
+)
+def test_kind(kind, message):
+    with pytest.raises(ValueError, match=message):
+        flip_labels([0, 1], 0.5, kind=kind)
