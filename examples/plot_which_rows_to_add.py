@@ -49,8 +49,8 @@ for name, rows in (("chosen", chosen), ("left", ~chosen)):
 # Above, the error on the test rows, which played no part in the choice: of the classifier trained
 # on the core and the first rows of the ranking, and, to compare, on as many rows of the pool drawn
 # at random. Below, the leave-one-out loss by which the rows were chosen: adding stops when no row
-# is left that would lower it. The wrong labels wait at the end of the ranking, where the error rises
-# again.
+# is left that would lower it. The wrong labels are ranked last; where they come in, the test error
+# rises again.
 
 from skdiva.inspection import ExtensionDisplay
 
