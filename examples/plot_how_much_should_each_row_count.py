@@ -76,9 +76,9 @@ print(f"with least weight: {is_wrong[display.down_rows_].sum()} of 8")
 # %%
 # Derivatives
 # -----------
-# Where the weights come from: the derivative of the leave-one-out loss with respect to the weight of
-# every row, while all weights are equal. Most wrong labels are on the right, where more weight does
-# harm. In the middle there is doubt, and there a weight is a better answer than yes or no.
+# Where the weights come from: the derivative of the leave-one-out loss with respect to the weight
+# of every row, while all weights are equal. Most wrong labels are on the right, where more weight
+# does harm. In the middle there is doubt, and there a weight is a better answer than yes or no.
 
 DerivativeDisplay.from_estimator(reweighter, is_wrong=is_wrong)
 harms = reweighter.derivative_ > 0
