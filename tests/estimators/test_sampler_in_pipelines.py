@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks as sklearn_checks
+from sklearn.utils import get_tags
 
 from skdiva import DivaOutlierDetector, DivaSampler
 from skdiva.datasets import flip_labels
@@ -126,6 +127,9 @@ def test_validation_rows_arrive_as_they_were_given():
 
 def test_it_is_a_sampler():
     assert is_sampler(DivaSampler())
+    tags = get_tags(DivaSampler())
+    assert (tags.estimator_type, tags.target_tags.required) == ("sampler", True)
+    assert tags.sampler_tags.sample_indices
 
 
 CONFIGURATIONS = [
