@@ -1,8 +1,16 @@
-"""Data whose wrong labels are known: noise that was put in, so that finding it can be scored."""
+"""Data whose wrong labels are known, so that finding them can be scored."""
 
 from skdiva.datasets._annotators import annotate
 from skdiva.datasets._label_noise import flip_labels
 from skdiva.datasets._pool import split_core_pool
 from skdiva.datasets._sites import shift_sites, split_into_sites
+from skdiva.datasets._typed_digits import load_typed_digits
 
-__all__ = ["annotate", "flip_labels", "shift_sites", "split_core_pool", "split_into_sites"]
+__all__ = [
+    "annotate",
+    "flip_labels",
+    "load_typed_digits",
+    "shift_sites",
+    "split_core_pool",
+    "split_into_sites",
+]
