@@ -5,7 +5,8 @@
 Three models are trained on 70 % of the rows and judged on the others, whose labels are clean: with
 the labels as given; with `DivaReweighter`; without the rows that `DivaOutlierDetector` flags; with
 weights that are the probability, as that detector has it, that a label is right; without the rows
-that cleanlab flags; and on the rows known to be clean. Nothing is tuned here.
+that cleanlab flags; and on the rows known to be clean. Few rows of many classes are a part of their
+own (`few_shot.py`), without wrong labels. Nothing is tuned here.
 """
 
 from collections import defaultdict
@@ -13,11 +14,12 @@ from itertools import product
 from math import sqrt
 from statistics import fmean, stdev
 
+import few_shot
 import numpy as np
 from _harness import markdown_table, parser, run_parallel, where_it_ran, write
 from _methods import Rows, cleanlab_logistic
 from _sets import CLEAN, OWN, available, load
-from sklearn.base import clone
+from _training import errors_of
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import train_test_split
@@ -74,20 +76,6 @@ def train(name, rate, seed, folder):
         if model_name != "gradient boosting" or X.shape[1] <= BOOSTING_COLUMNS
         for method, error in errors_of(model, weights, X, y, X_test, y_test).items()
     }
-
-
-def errors_of(model, weights, X, y, X_test, y_test):
-    """Test errors of one model; equal weights are fitted once."""
-    last = model.steps[-1][0] + "__" if hasattr(model, "steps") else ""
-    known, errors = {}, {}
-    for method, weight in weights.items():
-        key = weight.tobytes()
-        if key not in known:
-            rows = np.flatnonzero(weight)
-            fitted = clone(model).fit(X[rows], y[rows], **{f"{last}sample_weight": weight[rows]})
-            known[key] = 1 - fitted.score(X_test, y_test)
-        errors[method] = known[key]
-    return errors
 
 
 def harm_table(runs, names):
@@ -159,6 +147,7 @@ def main():
     write(REPORT.format(
         seeds=arguments.seeds, splits=CLEAN_SPLITS, where=where_it_ran(arguments.jobs),
         harm=harm_table(runs, names), gap=gap_table(runs, names),
+        few_shot=few_shot.report(folder, arguments.jobs),
     ), arguments)  # fmt: skip
 
 
@@ -183,7 +172,9 @@ Bengio): above 2 is harm.
 {seeds} splits a set. Mean error, and share closed of the gap between labels as given and labels
 known to be clean, a ratio of sums over sets and splits; 40 % only with more than two classes.
 
-{gap}"""
+{gap}
+
+{few_shot}"""
 
 
 if __name__ == "__main__":
