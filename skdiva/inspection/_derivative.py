@@ -166,7 +166,7 @@ class DerivativeDisplay:
             self.bars_.append(
                 ax.bar(
                     self.bin_edges_[:-1], heights, np.diff(self.bin_edges_), align="edge",
-                    color=color, alpha=0.85, label=f"{name} (n = {len(values)})",
+                    color=color, alpha=0.85, label=f"{name} (n = {len(values):,})",
                 )
             )  # fmt: skip
             # Dark bars hide light ones: their outline stays visible.

@@ -42,9 +42,14 @@ def hide_frame(ax):
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def add_legend(ax):
-    """Add a legend that can be read on top of what it may have to cover."""
-    ax.legend(fontsize=9, handlelength=1.7, framealpha=0.75, edgecolor="none")
+def add_legend(ax, *entries):
+    """Add a legend that can be read on top of what it may have to cover.
+
+    ``entries`` are handles and labels; by default those of ``ax``.
+    """
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    size = 9 if inches > 3.3 else 7
+    ax.legend(*entries, fontsize=size, handlelength=1.7, framealpha=0.75, edgecolor="none")
 
 
 def fitted_attribute(estimator, name, display, holders):

@@ -259,9 +259,10 @@ class ExtensionDisplay:
                 self.n_trained, mean - spread, mean + spread, color=LIGHT, alpha=0.5, linewidth=0
             )
             n_repeats = len(self.random_error)
+            name = f"at random (mean ± std of {n_repeats})" if n_repeats > 1 else "at random"
             (self.random_line_,) = ax.plot(
                 self.n_trained, mean, color=MIDDLE, linestyle="--", marker="s", markersize=4,
-                label=f"at random (mean ± std of {n_repeats})",
+                label=name,
             )  # fmt: skip
         (self.error_line_,) = ax.plot(
             self.n_trained, self.test_error, color=DARK, marker="o", markersize=4,
@@ -274,19 +275,22 @@ class ExtensionDisplay:
         n_chosen = self.n_chosen
         if n_chosen is None and self.n_added is not None:
             n_chosen = int(self.n_added[-1])
-        self.stop_lines_ = []
+        how = {"color": "black", "linestyle": ":", "linewidth": 1.2}
+        self.stop_lines_ = [
+            part.axvline(n_chosen, label=f"stopped: {n_chosen:,} rows", **how)
+            for part in parts
+            if n_chosen is not None
+        ]
         for part in parts:
-            if n_chosen is not None:
-                how = {"color": "black", "linestyle": ":", "linewidth": 1.2}
-                self.stop_lines_.append(
-                    part.axvline(n_chosen, label=f"stopped: {n_chosen} rows", **how)
-                )
             hide_frame(part)
-        add_legend(parts[0])
         parts[-1].set_xlabel("rows added to the core")
+        with_legend = parts[0]
         if len(parts) == 2:
             parts[1].sharex(parts[0])
             parts[0].tick_params(labelbottom=False)
+            # Losses end where adding stopped: there is room beside them, unless it stopped late.
+            with_legend = parts[int(self.n_added[-1] < 0.55 * self.n_trained[-1])]
+        add_legend(with_legend, *parts[0].get_legend_handles_labels())
 
 
 def _split(ax):

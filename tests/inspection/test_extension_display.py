@@ -46,8 +46,11 @@ def refitted_error(rows, model=None):
     return (model.predict(TEST["X_test"]) != TEST["y_test"]).mean()
 
 
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
+def legend(display):
+    (legend,) = filter(
+        None, (ax and ax.get_legend() for ax in (display.error_ax_, display.loss_ax_))
+    )
+    return [text.get_text() for text in legend.get_texts()]
 
 
 def test_losses_alone(extender):
@@ -59,7 +62,7 @@ def test_losses_alone(extender):
     n_chosen = extender.support_.sum()
     assert 0 < n_chosen < 100
     assert_array_equal(display.stop_lines_[0].get_xdata(), [n_chosen, n_chosen])
-    assert legend(display.ax_) == [f"stopped: {n_chosen} rows"]
+    assert legend(display) == [f"stopped: {n_chosen} rows"]
     assert display.ax_.get_ylabel() == "leave-one-out loss"
     assert "rows added" in display.ax_.get_xlabel()
 
@@ -88,11 +91,22 @@ def test_random_errors_are_drawn_as_mean_and_spread():
     (outline,) = display.random_band_.get_paths()
     at_nine = outline.vertices[outline.vertices[:, 0] == 9, 1]
     assert_allclose([at_nine.min(), at_nine.max()], [0.2, 0.4])
-    assert legend(display.error_ax_) == [
+    assert legend(display) == [
         "at random (mean ± std of 2)",
         "in the order chosen",
         "stopped: 9 rows",
     ]
+
+
+def test_one_random_order_has_no_spread():
+    display = ExtensionDisplay(**CURVES | {"random_error": [[0.3, 0.2, 0.1]]}).plot()
+    assert legend(display)[0] == "at random"
+
+
+@pytest.mark.parametrize(("n_pool", "place"), [(20, "loss_ax_"), (10, "error_ax_")])
+def test_the_legend_stands_where_there_is_room(n_pool, place):
+    display = ExtensionDisplay(**CURVES | {"n_trained": [0, 9, n_pool]}).plot()
+    assert getattr(display, place).get_legend() is not None
 
 
 def test_random_orders_differ_and_end_alike(extender):
