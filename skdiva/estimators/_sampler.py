@@ -36,8 +36,8 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
     Attributes
     ----------
     detector_ : estimator
-        The fitted detector, which has seen all rows: ``detector_.label_issues()`` says which were
-        dropped, and why.
+        The fitted detector, which has seen all rows: ``label_issues()`` of a DivaOutlierDetector
+        says which it flags, and why.
     sample_indices_ : ndarray of shape (n_samples_new,)
         Positions of the rows that stay, ascending.
     sampling_strategy_ : dict
@@ -50,21 +50,21 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
     See Also
     --------
     DivaOutlierDetector : Says which rows are wrong.
-    DivaReweighter : Needs no pipeline of imbalanced-learn, and gives weights between 0 and 1. With
-        ``apply="drop"`` it drops rows, too.
+    DivaReweighter : The last step of any pipeline: trains an estimator on weighted rows, or, with
+        ``apply="drop"``, on those that kept their weight.
 
     Notes
     -----
     No class is lost: if no row of a class would stay, all of them do.
 
-    Regression targets are cleaned, too: the samplers of imbalanced-learn take classes only.
+    Unlike the samplers of imbalanced-learn it takes regression targets, too.
 
     With metadata routing enabled, a pipeline hands ``groups``, ``sample_weight`` and the like to
     the detector, if it requests them: ``DivaOutlierDetector().set_fit_request(groups=True)``.
     ``X_val`` arrives as it was given, not transformed by the steps before. Without routing, a
-    pipeline of imbalanced-learn hands no metadata to a sampler, not even as ``step__groups``, and
-    says nothing. Metadata of the steps that follow are not cut to the rows that stay: train with
-    weights by :class:`DivaReweighter`.
+    pipeline of imbalanced-learn hands no metadata to a sampler, not even as ``sampler__groups``,
+    and says nothing. What the steps after a sampler are given has an entry for every row, also for
+    those that were dropped, and does not fit: to train with weights, use :class:`DivaReweighter`.
 
     Examples
     --------
