@@ -1,8 +1,9 @@
 """Greedy extension of a core by rows of a pool (paper section 3.4, Extend).
 
-Rows of the core train with weight 1 and judge; rows of the pool train with weight 0 and never
-judge. The rows with the most negative derivative get weight 1, a batch at a time, until no row of
-the pool has a negative derivative.
+Rows of the core train with weight 1, rows of the pool with weight 0. Those with the most negative
+derivative get weight 1, a batch at a time, until no row of the pool has a negative derivative. The
+core judges by leave-one-out: alone, as in the paper, or together with the pool
+(``pool_judges.py``).
 """
 
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from skdiva.loo.evaluation import judged_new_row_form
 from skdiva.loo.extended_smoother import ExtendedSmoother
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.own_blocks import require_two_groups
+from skdiva.loo.pool_judges import poll
 from skdiva.loo.precision import full_float32, in_sufficient_dtype
 from skdiva.loo.primal import PrimalSmoother
 from skdiva.loo.targets import ClassTargets, ValueTargets
@@ -36,8 +38,8 @@ class Extension(NamedTuple):
     derivative : tensor of shape (n_pool,)
         The same for the model of the core and the chosen rows.
     loss_path : list of float
-        Mean leave-one-out loss of the core, or mean validation loss, before any batch and after
-        every batch.
+        Mean leave-one-out loss of all that judge, or mean validation loss, before any batch and
+        after every batch.
     n_added : list of int
         Rows of every batch.
     start_form : NewRowForm
@@ -58,8 +60,8 @@ class Extension(NamedTuple):
 
 
 @full_float32()
-def extend(problem, alpha, pool, *, step=1, n_samples=None, on_batch=None):
-    """Add the rows of a pool that lower the loss of a core most.
+def extend(problem, alpha, pool, *, pool_judges=False, step=1, n_samples=None, on_batch=None):
+    """Add the rows of a pool that lower the loss most.
 
     Parameters
     ----------
@@ -68,8 +70,11 @@ def extend(problem, alpha, pool, *, step=1, n_samples=None, on_batch=None):
     alpha : float
         Ridge penalty, positive.
     pool : sequence of tuples (tensor of shape (m, p), targets)
-        Blocks of rows with their targets. They are gone through once for every batch, so that they
-        may be made when asked for; those that hold chosen rows once more.
+        Blocks of rows with their targets. They are gone through once for every batch, twice if they
+        judge, so that they may be made when asked for; those that hold chosen rows once more.
+    pool_judges : bool, default=False
+        Whether the rows of the pool judge too, with weight 1 each, by the predictions of models
+        that are not trained on them. False: the core alone. A validation set judges alone.
     step : int, default=1
         Rows added at a time. With 1 the choice is greedy; more cost less.
     n_samples : int, optional
@@ -90,7 +95,8 @@ def extend(problem, alpha, pool, *, step=1, n_samples=None, on_batch=None):
     Notes
     -----
     A row with features z and residual e has the derivative - <(C Z'P)'z, e> - z'C M C z with
-    M = sum_I Z_I' P_I r_I' Z_I, over the groups I of the core (paper section 3.3 at weight 0).
+    M = sum_I Z_I' P_I r_I' Z_I, over the groups I that judge (paper section 3.3 at weight 0),
+    without the row's own.
 
     Examples
     --------
@@ -107,7 +113,7 @@ def extend(problem, alpha, pool, *, step=1, n_samples=None, on_batch=None):
 
     def attempt(dtype):
         core = PrimalSmoother(problem.rows(dtype), weight, alpha, problem.fit_intercept)
-        return _Greedy(problem, core, pool).run(step, n_samples, on_batch)
+        return _Greedy(problem, core, pool, pool_judges).run(step, n_samples, on_batch)
 
     return in_sufficient_dtype(problem.dtype, alpha, attempt)
 
@@ -115,8 +121,9 @@ def extend(problem, alpha, pool, *, step=1, n_samples=None, on_batch=None):
 class _Greedy:
     """The state of one extension."""
 
-    def __init__(self, problem, core, pool):
+    def __init__(self, problem, core, pool, pool_judges):
         self.problem, self.pool = problem, pool
+        self.pool_judges = pool_judges and problem.validation is None
         self.coefficients = core.coefficients(problem.targets)
         self.smoother = ExtendedSmoother(core, problem.targets)
         self.starts = [0]
@@ -126,11 +133,11 @@ class _Greedy:
         """Add batches until nothing helps, or ``n_samples`` rows are added."""
         loss_path, n_added, start = [], [], None
         while True:
-            loss, form = judged_new_row_form(self.problem, self.smoother)
+            loss, form, own = self._judge()
             loss_path.append(loss)
             if on_batch is not None:
                 on_batch(len(self.chosen), loss)
-            derivative = self._score(form)
+            derivative = self._score(form) + own
             start = (derivative, form) if start is None else start
             room = len(derivative) if n_samples is None else n_samples
             batch = self._best(derivative, min(step, room - len(self.chosen)))
@@ -142,6 +149,20 @@ class _Greedy:
         return Extension(
             self.chosen, start[0], derivative, loss_path, n_added, start[1], *self.coefficients
         )
+
+    def _judge(self):
+        """Mean loss, form of its derivative, and what a row's vote on itself takes off that."""
+        loss, form = judged_new_row_form(self.problem, self.smoother)
+        if not self.pool_judges:
+            return loss, form, 0.0
+        votes = poll(self.pool, self.problem.loss, self.smoother, form, self.chosen)
+        n_core = float(self.problem.validation_weight.sum())
+        n_judges = n_core + votes.n_rows
+        form = form._replace(
+            first=(n_core * form.first + votes.first) / n_judges,
+            second=(n_core * form.second + votes.second) / n_judges,
+        )
+        return (n_core * loss + votes.loss) / n_judges, form, votes.own / n_judges
 
     def _score(self, form):
         """Derivative of every row of the pool, (n_pool,)."""

@@ -59,6 +59,10 @@ class NewRowForm(NamedTuple):
         first = torch.eye(len(constant), dtype=coef.dtype, device=coef.device)
         return cls(center, coef, constant, first, torch.zeros_like(first))
 
+    def whiten(self, features):
+        """Return t (m, q) for features (m, p)."""
+        return torch.addmm(self.offset, center_rows(features, self.center), self.projection)
+
     def derivative(self, features, residuals):
         """Derivative with respect to the weight of new rows.
 
