@@ -33,7 +33,7 @@ def append_rows(first, second):
 
         if not hasattr(second, "iloc"):
             second = pd.DataFrame(np.asarray(second), columns=first.columns)
-        return pd.concat([first, second])
+        return pd.concat(_with_common_categories(first, second))
     if hasattr(first, "vstack"):  # polars
         return first.vstack(second)
     if hasattr(first, "tocsr"):
@@ -42,7 +42,25 @@ def append_rows(first, second):
         return vstack([first, second], format="csr")
     if isinstance(first, list):
         return first + list(second)
+    if is_tensor(first):
+        return sys.modules["torch"].cat([first, second])
     return np.concatenate([np.asarray(first), np.asarray(second)])
+
+
+def _with_common_categories(first, second):
+    """Categorical columns of two dataframes as of one: pandas would make objects of them."""
+    from pandas import CategoricalDtype
+    from pandas.api.types import union_categoricals
+
+    for name in second.columns.intersection(first.columns):
+        kinds = first[name].dtype, second[name].dtype
+        if kinds[0] != kinds[1] and all(isinstance(kind, CategoricalDtype) for kind in kinds):
+            both = union_categoricals([first[name], second[name]], ignore_order=True).categories
+            first, second = (
+                frame.assign(**{name: frame[name].cat.set_categories(both)})
+                for frame in (first, second)
+            )
+    return [first, second]
 
 
 def without_graph(array):

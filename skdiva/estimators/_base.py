@@ -33,8 +33,6 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    _penalty_slack = 1e-9  # relative errors that count as equal when the penalty is chosen
-
     def transform(self, X):
         """Return X unchanged.
 

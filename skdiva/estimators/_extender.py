@@ -13,17 +13,16 @@ from skdiva.estimators._delegation import DelegationMixin
 from skdiva.estimators._inputs import read_pool
 from skdiva.estimators._new_row_scores import NewRowScores
 from skdiva.estimators._pool_choice import PoolChoiceMixin, ranking_of
+from skdiva.estimators._pool_sample import with_pool
 
 
 class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
-    r"""Extend a core of labelled rows by those rows of a pool that lower its leave-one-out loss.
+    r"""Extend a core of labelled rows by those rows of a pool that lower the leave-one-out loss.
 
     A ridge model on features of X has leave-one-out predictions in closed form, and so has the
     derivative of their mean loss with respect to the weight of a row that is not trained on. The
     rows of the pool with the most negative derivative are added, a batch at a time, until none has
-    a negative one. Only the rows of the core judge: those of the pool may be mislabelled, of
-    another kind (prototypes of another modality, in the same space of features), or harmful. Then
-    the given estimator is trained on the core and the rows chosen.
+    a negative one. Then the given estimator is trained on the core and the rows chosen.
 
     Parameters
     ----------
@@ -35,15 +34,22 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
     step : float or int, default=0.05
         Rows added at a time: an int, or a share, in (0, 1], of the largest number of rows to add.
         With 1 the choice is greedy; larger steps cost less.
+    judges : {"all", "core"}, default="all"
+        Whose predictions make the loss. "all": every row of the core and of the pool, each
+        predicted by a model that is not trained on it; most labels of the pool must be right, and
+        the pool of the same kind as the core. "core": the rows of the core only, as in [1]_; for a
+        pool of another kind (prototypes of another modality, another site), or whose labels are
+        mostly wrong. With ``X_val``, its rows are the only judges.
     featurizer : "auto", transformer or None, default="auto"
-        Features of the ridge model, fitted on the core. "auto": linear or kernel features,
+        Features of the ridge model, fitted on the core and the pool (on 10 000 rows drawn from it,
+        if it is larger). "auto": linear or kernel features,
         whichever predict better (:class:`~skdiva.features.KernelFeaturizer`); a dataframe may hold
         strings and categories. None: X as it is. A transformer: what it makes of X, of shape
         (n_samples, p) and finite; X may then hold whatever it (and ``estimator``) can take. If it
         offers ``initial_outputs(X)`` of shape (n_samples, k), the model is added to these.
     alpha : float or "auto", default="auto"
-        Ridge penalty, on the sum of squared errors. "auto": the largest on a log grid
-        whose leave-one-out squared error of the core is within 5 % of the smallest.
+        Ridge penalty, on the sum of squared errors. "auto": the one with the smallest leave-one-out
+        squared error on a log grid, of the same rows as the features.
     loss : "auto", "log_loss", "squared_error" or object, default="auto"
         Loss of the leave-one-out predictions. "auto": softmax cross-entropy for classes, squared
         error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
@@ -59,8 +65,8 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
     batch_size : int or "auto", default="auto"
         Rows worked on at a time.
     random_state : int, RandomState instance or None, default=None
-        Decides which rows the kernels of ``featurizer="auto"`` start from. None is 0: the same call
-        gives the same answer.
+        Decides which rows the kernels of ``featurizer="auto"`` start from, and which are drawn from
+        a large pool. None is 0: the same call gives the same answer.
     verbose : int, default=0
         If positive, a progress bar over the rows added is shown.
 
@@ -73,9 +79,10 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         Mask of the rows chosen.
     pool_derivative_ : ndarray of shape (n_pool,)
         Derivative of ``loo_loss_`` with respect to the weight, at 0, of every row of the pool, for
-        the model of the core alone. Positive: adding the row is detrimental.
+        the model of the core alone. Positive: adding the row is detrimental. A row has no say on
+        itself.
     loo_loss_ : float
-        Mean leave-one-out loss of the core; with ``X_val``, the mean validation loss.
+        Mean loss of the judges, predicted by the model of the core alone.
     loo_loss_path_ : ndarray of shape (n_batches + 1,)
         That loss at the start and after every batch of rows added.
     n_added_ : ndarray of shape (n_batches + 1,)
@@ -109,8 +116,8 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
     .. math:: - \langle (C Z' P)' z, e \rangle - z' C M C z
 
     with :math:`C` the inverse of the penalised Gram matrix of the rows trained on, and :math:`P`
-    and :math:`M = \sum_i P_i' r_i z_i z_i'` sums over the core. The factorisation is made once and
-    updated with every batch.
+    and :math:`M = \sum_i P_i' r_i z_i z_i'` sums over the judges other than the row itself (in
+    :math:`M`, over those trained on). The factorisation is made once and updated with every batch.
 
     References
     ----------
@@ -137,6 +144,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit"]), None],
+        "judges": [StrOptions({"all", "core"})],
         "n_samples": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "step": [
             Interval(Integral, 1, None, closed="left"),
@@ -145,9 +153,6 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         **BaseDiva._parameter_constraints,
     }
     _hands_metadata_on = False
-    # A core of as many rows as features is predicted alike with any small penalty, but with a few
-    # rows more such a penalty no longer holds the coefficients down.
-    _penalty_slack = 0.05
     _instead = "Use DivaExtender(estimator=...) as the last step instead."
 
     def __init__(
@@ -156,6 +161,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         *,
         n_samples="auto",
         step=0.05,
+        judges="all",
         featurizer="auto",
         alpha="auto",
         loss="auto",
@@ -169,6 +175,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         self.estimator = estimator
         self.n_samples = n_samples
         self.step = step
+        self.judges = judges
         self.featurizer = featurizer
         self.alpha = alpha
         self.loss = loss
@@ -198,7 +205,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         groups : array-like of shape (n_samples,), default=None
             Rows of the core of one group are left out together.
         X_val : array-like of shape (n_val, n_features) or tuple of one, default=None
-            Validation rows: their mean loss replaces the leave-one-out loss of the core.
+            Validation rows: their mean loss replaces the leave-one-out loss.
         y_val : array-like of shape (n_val,) or (n_val, n_targets) or tuple of one, default=None
             Labels of the validation rows.
 
@@ -218,8 +225,8 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         data, feature_map = self._read(X, y, None, self.estimator, several, **metadata)
         pool = read_pool(self, data, X_pool, y_pool, numeric=feature_map.reads_numbers)
         limit = self._limit(0 if pool is None else pool.n_rows)
-        posed = self._pose(data, feature_map)
-        answer = posed.extend(pool, self._step_size(limit), limit)
+        posed = self._pose(with_pool(data, pool, self.random_state), feature_map)
+        answer = posed.extend(data, pool, self._step_size(limit), limit)
         ranking = ranking_of(answer)
         scores = NewRowScores(answer)
         fitted = {

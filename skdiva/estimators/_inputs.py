@@ -201,7 +201,10 @@ def _check_labelled(estimator, X, y, target, numeric, kind):
         raise ValueError(
             f"{names[0]} and {names[1]} must be passed together; {missing} is missing."
         )
-    X = check_X(estimator, X, numeric=numeric, reset=False)
+    try:
+        X = check_X(estimator, X, numeric=numeric, reset=False)
+    except ValueError as error:
+        raise ValueError(f"{names[0]} must hold rows like those of X. {error}") from error
     labels = target.encode(y, names[1])
     if _num_samples(X) != len(labels.given):
         raise ValueError(

@@ -16,18 +16,20 @@ class PoolBlocks:
     posed : PosedProblem
         Whose feature map reads the rows.
     pool : Pool
+    features : tensor of shape (n_pool, p), optional
+        Features of the pool, where they are known already.
     """
 
-    def __init__(self, posed, pool):
+    def __init__(self, posed, pool, features=None):
         self.posed, self.pool = posed, pool
         self._X = indexable(pool.X_checked)[0]
-        features = posed.problem.features
-        n_columns, itemsize = features.shape[1], features.itemsize
+        n_columns, itemsize = posed.problem.features.shape[1], posed.problem.features.itemsize
         self.size = posed.estimator.batch_size
         if self.size == "auto":
             self.size = default_batch_size(n_columns, posed.device, itemsize)
         n_bytes = pool.n_rows * n_columns * itemsize
-        self._keeps = n_bytes <= _KEEP_SHARE * free_bytes(posed.device)
+        self._features = features
+        self._keeps = features is not None or n_bytes <= _KEEP_SHARE * free_bytes(posed.device)
         self._kept = {}
 
     def __len__(self):
@@ -41,7 +43,9 @@ class PoolBlocks:
             return self._kept[number]
         rows = slice(number * self.size, (number + 1) * self.size)
         block = self.posed.labelled_rows(
-            _safe_indexing(self._X, rows), self.pool.target.select(rows)
+            _safe_indexing(self._X, rows),
+            self.pool.target.select(rows),
+            None if self._features is None else self._features[rows],
         )
         if self._keeps:
             self._kept[number] = block

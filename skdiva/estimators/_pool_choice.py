@@ -24,8 +24,9 @@ class PoolChoiceMixin:
         Returns
         -------
         ndarray of shape (n_rows,)
-            Negative: adding the row to the core lowers its loss. For the rows of the pool,
-            ``pool_derivative_``.
+            Negative: adding the row to the core lowers ``loo_loss_``. For the rows of the pool
+            ``pool_derivative_``, save that with ``judges="all"`` a row that is scored is taken for
+            one more, beside the one in the pool.
 
         Raises
         ------

@@ -52,22 +52,28 @@ class PosedProblem:
             self.dtype = self._dtype(features)
         weight = data.sample_weight
         self.start_weight = None if weight is None else self._floats(weight)
-        make = Problem if getattr(features, "ndim", 0) == 2 else JointProblem
-        self.problem = make(
-            self._features(features),
-            self._targets(data.X_checked, data.target),
-            loss=_loss(estimator.loss, data.target),
-            fit_intercept=estimator.fit_intercept,
-            validation_weight=self.start_weight,
-            groups=self._codes(data.groups),
-            validation=self._validation(data, features),
-            batch_size=estimator.batch_size,
+        validation = self._validation(data, features)
+        self.problem = self._make_problem(
+            self._features(features), data, validation, self.start_weight
         )
         if self.start_weight is None:
             self.start_weight = self.problem.features.new_ones(len(data.y))
         self.ties = self._codes(data.sources)
         self.classes = self._codes(data.target.codes) if data.has_classes else None
         self.alpha = self._alpha()
+
+    def _make_problem(self, features, data, validation, validation_weight=None):
+        make = Problem if getattr(features, "ndim", 0) == 2 else JointProblem
+        return make(
+            features,
+            self._targets(data.X_checked, data.target),
+            loss=_loss(self.estimator.loss, data.target),
+            fit_intercept=self.estimator.fit_intercept,
+            validation_weight=validation_weight,
+            groups=self._codes(data.groups),
+            validation=validation,
+            batch_size=self.estimator.batch_size,
+        )
 
     def inner_products(self, tiles, n_train):
         """Inner products of per-output features, from tiles of columns.
@@ -120,22 +126,32 @@ class PosedProblem:
                 return descend(*start, on_step=on_step, **how)
             return descend_if_it_helps(*start, on_step=on_step, **how)
 
-    def extend(self, pool, step, n_samples):
-        """Choose rows of a pool, with a progress bar if the estimator is verbose."""
+    def extend(self, core, pool, step, n_samples):
+        """Choose rows of a pool, with a progress bar if the estimator is verbose.
+
+        ``core`` is the data that the problem starts with; rows of the pool may follow.
+        """
         if isinstance(self.problem, JointProblem):
             raise ValueError(
                 "DivaExtender expects features of shape (n, p), one row per sample; got features "
                 "per output. Use outputs='random' or parameters='last' of the featurizer."
             )
-        blocks = [] if pool is None else PoolBlocks(self, pool)
+        features, rest = self.problem.features.tensor_split([len(core.y)])
+        problem = self._make_problem(features, core, self.problem.validation)
+        blocks = []
+        if pool is not None:
+            blocks = PoolBlocks(self, pool, rest if len(rest) == pool.n_rows else None)
         with _progress(self.estimator, n_samples, "row") as bar:
             on_batch = None if bar is None else lambda n_added, _: bar.update(n_added - bar.n)
             how = {"step": step, "n_samples": n_samples, "on_batch": on_batch}
-            return extend(self.problem, self.alpha, blocks, **how)
+            how["pool_judges"] = self.estimator.judges == "all"
+            return extend(problem, self.alpha, blocks, **how)
 
-    def labelled_rows(self, X, target):
-        """Return features (m, p) and targets of more rows, as tensors."""
-        return self._features(self.feature_map.transform(X)), self._targets(X, target)
+    def labelled_rows(self, X, target, features=None):
+        """Return features (m, p), made if not given, and targets of more rows, as tensors."""
+        if features is None:
+            features = self._features(self.feature_map.transform(X))
+        return features, self._targets(X, target)
 
     def ridge(self, sample_weight):
         """Return ``coef`` (p, k) and ``intercept`` (k,) of the ridge at the weights, as arrays."""
@@ -164,8 +180,7 @@ class PosedProblem:
     def _alpha(self):
         if self.estimator.alpha != "auto":
             return float(self.estimator.alpha)
-        slack = self.estimator._penalty_slack
-        return choose_penalty(self.problem, self.start_weight, slack=slack).alpha
+        return choose_penalty(self.problem, self.start_weight).alpha
 
     def _dtype(self, array):
         return choose_dtype(self.estimator.dtype, array, *self.data.given)

@@ -27,6 +27,10 @@ class Classes:
         """Return the labels of some rows, a slice or positions."""
         return Classes(self.classes, self.codes[rows])
 
+    def append(self, other):
+        """Return these labels and others that were coded like them."""
+        return Classes(self.classes, np.concatenate([self.codes, other.codes]))
+
     @property
     def dense(self):
         """One-hot columns (n, k)."""
@@ -83,6 +87,10 @@ class Numbers:
     def select(self, rows):
         """Return the targets of some rows, a slice or positions."""
         return Numbers(self.values[rows], self.flat)
+
+    def append(self, other):
+        """Return these targets and others."""
+        return Numbers(np.concatenate([self.values, other.values]), self.flat)
 
     def decode(self, outputs):
         """Return outputs (n, k) in the shape of y."""

@@ -47,7 +47,7 @@ class Penalty(NamedTuple):
 
 
 @full_float32()
-def choose_penalty(problem, sample_weight, *, slack=_TIE):
+def choose_penalty(problem, sample_weight):
     """Ridge penalty with the smallest LOO (or validation) squared error on a log grid.
 
     The grid is relative to the mean eigenvalue of the weighted Gram matrix and grows while the best
@@ -57,8 +57,6 @@ def choose_penalty(problem, sample_weight, *, slack=_TIE):
     ----------
     problem : Problem
     sample_weight : tensor of shape (n,)
-    slack : float, default=1e-9
-        Errors that exceed the smallest by less than this, relative to it, count as ties.
 
     Returns
     -------
@@ -73,7 +71,7 @@ def choose_penalty(problem, sample_weight, *, slack=_TIE):
     weight = problem.layout.arrange(sample_weight)
     require_two_groups(problem.layout, weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
-        penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype], slack)
+        penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype])
         if penalty is not None:
             return penalty
     raise ValueError(
@@ -83,7 +81,7 @@ def choose_penalty(problem, sample_weight, *, slack=_TIE):
     )
 
 
-def _search(spectrum, lowest, highest, slack):
+def _search(spectrum, lowest, highest):
     """Best penalty, or None when the dtype resolves too little of the grid."""
     if spectrum.mean_eigenvalue == 0:  # constant features: the penalty changes nothing
         return Penalty(1.0, spectrum.losses([1.0])[0])
@@ -95,7 +93,7 @@ def _search(spectrum, lowest, highest, slack):
         exponents = sorted(losses)
         if spectrum.dtype == torch.float32 and not all(map(math.isfinite, losses.values())):
             return None
-        best = _best(exponents, losses, slack)
+        best = _best(exponents, losses)
         if best is None:
             return None
         first, last = exponents[0], exponents[-1]
@@ -112,11 +110,11 @@ def _range(first, last):
     return [first + _STEP * i for i in range(round((last - first) / _STEP) + 1)]
 
 
-def _best(exponents, losses, slack):
+def _best(exponents, losses):
     smallest = min(losses.values())
     if not math.isfinite(smallest):
         return None
-    return max(x for x in exponents if losses[x] <= smallest * (1 + slack))
+    return max(x for x in exponents if losses[x] <= smallest * (1 + _TIE))
 
 
 class Spectrum:

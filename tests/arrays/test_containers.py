@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from scipy import sparse
@@ -31,6 +32,23 @@ def test_dataframes_keep_their_dtypes_and_index():
     assert_array_equal(append_rows(frame(FIRST), SECOND), BOTH)
     assert append_rows(frame(FIRST), SECOND).columns.tolist() == ["a", "b"]
     assert_array_equal(append_rows(FIRST, frame(SECOND)), BOTH)
+
+
+def test_categories_stay_categories():
+    first = pd.DataFrame({"a": pd.Categorical(["x", "y"]), "b": pd.Categorical([1, 2])})
+    second = pd.DataFrame({"a": pd.Categorical(["y", "x"]), "b": pd.Categorical([3, 2])})
+    both = append_rows(first, second)
+    assert both["a"].dtype == first["a"].dtype
+    assert both["b"].cat.categories.tolist() == [1, 2, 3]
+    assert both["a"].tolist() == ["x", "y", "y", "x"]
+    assert both["b"].tolist() == [1, 2, 3, 2]
+    assert first["b"].cat.categories.tolist() == [1, 2]
+
+
+def test_tensors_stay_tensors():
+    both = append_rows(torch.from_numpy(FIRST), torch.from_numpy(SECOND))
+    assert isinstance(both, torch.Tensor)
+    assert_array_equal(both, BOTH)
 
 
 def test_sparse_rows():

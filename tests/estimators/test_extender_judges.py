@@ -1,0 +1,66 @@
+"""DivaExtender: who judges, and what its features and its penalty are chosen on."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+from skdiva import DivaExtender
+from skdiva.features import KernelFeaturizer
+from skdiva.loo import ClassTargets, LogLoss, Problem, choose_penalty
+from tests.estimators.data import classes
+
+N_CORE = 40
+X, Y, TRUTH = classes(240, wrong=0)
+CORE = X[:N_CORE], Y[:N_CORE]
+WRONG = np.arange(200) % 5 == 0
+POOL = {"X_pool": X[N_CORE:], "y_pool": np.where(WRONG, (TRUTH[N_CORE:] + 1) % 3, TRUTH[N_CORE:])}
+
+
+@pytest.mark.parametrize("judges", ["all", "core"])
+def test_features_and_penalty_are_chosen_on_core_and_pool(judges):
+    X, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    core, pool = order[:100], order[100:400]
+    labels = y[pool].copy()
+    labels[::5] = (labels[::5] + 1) % 10
+    model = DivaExtender(judges=judges)
+    model.fit(X[core], y[core], X_pool=X[pool], y_pool=labels)
+    both = KernelFeaturizer().fit(X[order[:400]], np.r_[y[core], labels])
+    assert_allclose(model.featurizer_.transform(X), both.transform(X))
+    features, targets = (torch.from_numpy(both.transform(X[order[:400]])), np.r_[y[core], labels])
+    problem = Problem(features, ClassTargets(torch.from_numpy(targets), 10), loss=LogLoss())
+    assert model.alpha_ == pytest.approx(choose_penalty(problem, torch.ones(400)).alpha)
+    # A penalty for 100 rows would be too small for 400: the core would be predicted worse.
+    assert model.loo_loss_path_[-1] < model.loo_loss_path_[0]
+
+
+@pytest.mark.parametrize("judges", ["all", "core"])
+def test_a_large_pool_is_sampled_for_the_choice(judges, monkeypatch):
+    whole = DivaExtender(judges=judges).fit(*CORE, **POOL)
+    monkeypatch.setattr("skdiva.estimators._pool_sample._MOST_ROWS", 60)
+    groups = np.arange(N_CORE) // 2
+    models = [DivaExtender(judges=judges, random_state=s) for s in (0, None, 1)]
+    for model in models:
+        model.fit(*CORE, groups=groups, **POOL)
+        assert model.featurizer_.transform(X).shape[1] <= N_CORE + 60
+        assert model.support_[::5].mean() < model.support_[1::5].mean() / 2
+    assert_array_equal(models[0].ranking_, models[1].ranking_)
+    assert models[0].alpha_ != models[2].alpha_
+    assert whole.alpha_ not in {model.alpha_ for model in models}
+
+
+def test_a_small_core_judges_worse_than_everybody():
+    """What the default is for: 50 rows say little about 1200, even if all labels are right."""
+    X, y = load_digits(return_X_y=True)
+    error = {"all": 0.0, "core": 0.0}
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(y))
+        core, pool, test = np.split(order, [50, 1200])
+        for judges in error:
+            extender = DivaExtender(LogisticRegression(max_iter=200), n_samples=100, judges=judges)
+            extender.fit(X[core] / 16, y[core], X_pool=X[pool] / 16, y_pool=y[pool])
+            error[judges] += (1 - extender.score(X[test] / 16, y[test])) / 3
+    assert error["all"] < error["core"] - 0.02
