@@ -277,6 +277,15 @@ def test_wrong_rows(extender, changes, message):
         ExtensionDisplay.from_estimator(extender, *CORE, **POOL | TEST | changes)
 
 
+def test_several_axes_are_refused_before_models_are_trained(extender):
+    never = KNeighborsClassifier(-1)  # its fit raises
+    how = {**POOL, **TEST, "estimator": never}
+    with pytest.raises(TypeError, match="ax must be one matplotlib Axes"):
+        ExtensionDisplay.from_estimator(extender, *CORE, **how, ax=plt.subplots(2)[1])
+    with pytest.raises(ValueError, match="n_neighbors"):
+        ExtensionDisplay.from_estimator(extender, *CORE, **how)
+
+
 def test_no_core_or_no_model(extender):
     with pytest.raises(ValueError, match="got no X, y"):
         ExtensionDisplay.from_estimator(extender, **POOL, **TEST)
