@@ -27,7 +27,7 @@ class ExtensionDisplay:
     n_added : array-like of shape (n_losses,), default=None
         Rows added up to each entry of ``loo_loss``, ``n_added_`` of a fitted extender.
     loo_loss : array-like of shape (n_losses,), default=None
-        Mean leave-one-out loss of the core, ``loo_loss_path_``. None: no loss is drawn.
+        Mean leave-one-out loss, ``loo_loss_path_``. None: no loss is drawn.
     n_trained : array-like of shape (n_sizes,), default=None
         Rows added up to each entry of ``test_error``.
     test_error : array-like of shape (n_sizes,), default=None
