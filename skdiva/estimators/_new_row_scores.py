@@ -29,13 +29,13 @@ class NewRowScores:
 
         X, n_rows = indexable(X)[0], _num_samples(X)
         size = max(_BLOCK_ELEMENTS // len(self.coef), 256)
-        how, parts = self._tensors(), []
+        how, scores = self._tensors(), np.empty(n_rows, dtype=self.coef.dtype)
         with full_float32():
             for start in range(0, n_rows, size):
                 rows = slice(start, start + size)
                 part = MappedRows(feature_map, _safe_indexing(X, rows), target.n_outputs)
-                parts.append(_derivative(*how, part, target.select(rows).dense))
-        return np.concatenate(parts)
+                scores[rows] = _derivative(*how, part, target.select(rows).dense)
+        return scores
 
     def _tensors(self):
         """The form, and the model: centred, so that large means cost no digits in float32."""

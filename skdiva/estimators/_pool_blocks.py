@@ -1,5 +1,6 @@
 """A pool as features with targets, a block of rows at a time."""
 
+import numpy as np
 from sklearn.utils import _safe_indexing, indexable
 
 from skdiva.arrays.memory import free_bytes
@@ -42,11 +43,20 @@ class PoolBlocks:
         if number in self._kept:
             return self._kept[number]
         rows = slice(number * self.size, (number + 1) * self.size)
+        X = _safe_indexing(self._X, rows)
         block = self.posed.labelled_rows(
-            _safe_indexing(self._X, rows),
+            X,
             self.pool.target.select(rows),
             None if self._features is None else self._features[rows],
         )
-        if self._keeps:
+        # What is kept of block after block lies between the gaps that their work leaves: the heap
+        # would grow by as much as the pool, which may be in a file because it is too large.
+        if self._keeps and not _is_view(block[0], X):
             self._kept[number] = block
         return block
+
+
+def _is_view(features, X):
+    """Whether features are rows of X themselves."""
+    on_host = isinstance(X, np.ndarray) and features.device.type == "cpu"
+    return on_host and np.may_share_memory(features.numpy(), X)

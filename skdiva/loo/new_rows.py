@@ -60,8 +60,11 @@ class NewRowForm(NamedTuple):
         return cls(center, coef, constant, first, torch.zeros_like(first))
 
     def whiten(self, features):
-        """Return t (m, q) for features (m, p)."""
-        return torch.addmm(self.offset, center_rows(features, self.center), self.projection)
+        """Return t (m, q) for features (m, p), in the dtype of the form."""
+        centered = center_rows(features.to(self.projection.dtype), self.center)
+        width = len(self.offset)
+        padded = centered.new_empty((len(centered), -(-width // _ALIGNMENT) * _ALIGNMENT))
+        return torch.addmm(self.offset, centered, self.projection, out=padded[:, :width])
 
     def derivative(self, features, residuals):
         """Derivative with respect to the weight of new rows.
@@ -82,9 +85,6 @@ class NewRowForm(NamedTuple):
         return torch.cat([self._derivative(*block, half) for block in blocks])
 
     def _derivative(self, features, residuals, half):
-        centered = center_rows(features, self.center)
-        width = len(self.offset)
-        rows = features.new_empty((len(features), -(-width // _ALIGNMENT) * _ALIGNMENT))[:, :width]
-        torch.addmm(self.offset, centered, self.projection, out=rows)
-        linear = torch.linalg.vecdot(rows @ self.first, residuals)
+        rows = self.whiten(features)
+        linear = torch.linalg.vecdot(rows @ self.first, residuals.to(rows.dtype))
         return -linear - quadratic_form(rows, half)

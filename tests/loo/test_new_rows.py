@@ -158,3 +158,14 @@ def test_a_model_predicts_like_a_refit(device):
     targets = ValueTargets(new.values.to(device), new.initial_outputs.to(device))
     residuals = model.residuals(new.features.to(device), targets)
     assert_close(residuals, new_residuals(data, new), 1e-9)
+
+
+def test_rows_in_float32_for_a_form_in_float64(device):
+    """As where float32 did not suffice for the core."""
+    data, new = CASES["classes"].data(device=device), new_rows(CASES["classes"])
+    form = new_row_form(data.problem(), data.sample_weight, data.alpha)
+    rounded = new.features.float().to(device)
+    residuals = new_residuals(CASES["classes"].data(), new).to(device)
+    actual = form.derivative(rounded, residuals)
+    assert_close(actual, form.derivative(rounded.double(), residuals), 1e-15)
+    assert_close(form.whiten(rounded), form.whiten(rounded.double()), 1e-15)
