@@ -55,7 +55,9 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
 
     Notes
     -----
-    No class is lost: if no row of a class would stay, all of them do.
+    No class is lost: if no row of a class would stay, all of them do. Still, right rows of a rare
+    class are dropped more often than others; with few classes, less so if `fit_resample` is given
+    class-balanced ``sample_weight``, which the detector gets.
 
     Unlike the samplers of imbalanced-learn it takes regression targets, too.
 
