@@ -78,7 +78,7 @@ def run(name, rate, seed, folder):
     """Test errors along the order of every method, and where ours stops."""
     core, pool, test, is_wrong = split(name, rate, seed, folder)
     n_pool = len(pool[1])
-    draw = np.random.RandomState(seed)
+    draw = np.random.RandomState([seed, 1])  # with ``seed`` alone: the order of `flip_labels`
     orders = {f"random {i}": draw.permutation(n_pool) for i in range(RANDOM_ORDERS)}
     orders |= {"margin": margin(core, pool), "KNN-Shapley": knn_shapley(core, pool)}
     extenders = {
