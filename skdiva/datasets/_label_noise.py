@@ -24,7 +24,9 @@ def flip_labels(y, noise_rate=0.2, *, kind="uniform", X=None, random_state=None)
     X : array-like of shape (n_samples, n_features), default=None
         What the forest sees; for "doubt" only.
     random_state : int, RandomState instance or None, default=None
-        Decides which rows are flipped, and to what. Pass an int for the same answer every time.
+        Decides which rows are flipped, and to what. Pass an int for the same answer every time, and
+        draw whatever else is random with another one: "uniform" and "pair" flip the first rows of
+        ``RandomState(random_state).permutation(n_samples)``, and not only they draw so.
 
     Returns
     -------
