@@ -86,7 +86,7 @@ class ExtendedSmoother:
         """
         values = centered_targets(targets, self._mean, slice(None), self._coef.dtype)
         for part, value in zip(features.split(_MOST_ROWS), values.split(_MOST_ROWS), strict=True):
-            self._add(self._core.whiten(part) @ self._turn, value)
+            self._add(self.whiten(part), value)
 
     def _add(self, rows, values):
         left, singular, directions = torch.linalg.svd(rows, full_matrices=False)
@@ -163,6 +163,10 @@ class ExtendedSmoother:
             constant = self._mean + (offset @ coef).double()
             self._model = RidgeModel(self._core.center, projection @ coef, constant)
         return self._model
+
+    def whiten(self, features):
+        """Whitened rows (m, q) of rows (m, p) that are not in the core."""
+        return self._core.whiten(features) @ self._turn
 
     def predict(self, features, _targets=None):
         """Predictions (m, k) at other rows (m, p), initial outputs not added."""

@@ -16,9 +16,9 @@ from skdiva.loo.extended_smoother import ExtendedSmoother
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.own_blocks import require_two_groups
 from skdiva.loo.pool_judges import poll
+from skdiva.loo.pool_rows import block_starts, pick_rows
 from skdiva.loo.precision import full_float32, in_sufficient_dtype
 from skdiva.loo.primal import PrimalSmoother
-from skdiva.loo.targets import ClassTargets, ValueTargets
 
 # Leading bits of derivatives that are compared, lest rounding decide which of two equal rows is
 # first.
@@ -143,7 +143,7 @@ class _Greedy:
             batch = self._best(derivative, min(step, room - len(self.chosen)))
             if not len(batch):
                 break
-            self.smoother.add(*self._rows(batch))
+            self.smoother.add(*pick_rows(self.pool, self.starts, batch))
             self.chosen = torch.cat([self.chosen, batch])
             n_added.append(len(batch))
         return Extension(
@@ -171,9 +171,7 @@ class _Greedy:
             features = features.to(self.smoother.leverage.dtype)
             residuals = self.smoother.new_residuals(features, targets)
             parts.append(form.derivative(features, residuals))
-        self.starts = [0]
-        for part in parts[1:]:
-            self.starts.append(self.starts[-1] + len(part))
+        self.starts = block_starts([len(part) for part in parts[1:]])
         return torch.cat(parts)
 
     def _best(self, derivative, n_most):
@@ -184,28 +182,3 @@ class _Greedy:
         rank[self.chosen] = 0
         order = torch.argsort(rank, stable=True)[: max(n_most, 0)]
         return order[rank[order] < 0]
-
-    def _rows(self, batch):
-        """Features (b, p) and targets of rows of the pool, in the order of ``batch``."""
-        starts = torch.tensor(self.starts, device=batch.device)
-        block = torch.searchsorted(starts, batch, right=True) - 1
-        found, parts = [], []
-        for number in block.unique().tolist():
-            inside = torch.nonzero(block == number)[:, 0]
-            features, targets = self.pool[number]
-            rows = batch[inside] - self.starts[number]
-            found.append(inside)
-            parts.append((features[rows], targets.select(rows)))
-        order = torch.argsort(torch.cat(found))
-        features, targets = zip(*parts, strict=True)
-        return torch.cat(features)[order], _joined(targets).select(order)
-
-
-def _joined(targets):
-    """Targets of several blocks as those of one."""
-    initial = [part.initial_outputs for part in targets]
-    initial = None if initial[0] is None else torch.cat(initial)
-    if isinstance(targets[0], ClassTargets):
-        labels = torch.cat([part.labels for part in targets])
-        return ClassTargets(labels, targets[0].n_outputs, initial)
-    return ValueTargets(torch.cat([part.values for part in targets]), initial)

@@ -71,6 +71,15 @@ def grown(core, pool, chosen, weight=1.0):
     )
 
 
+def everything(core, pool, chosen):
+    """Core and pool as one set of rows that all judge; the core and ``chosen`` train."""
+    data = grown(core, pool, range(len(pool.features)))
+    weight = data.sample_weight.clone()
+    weight[len(core.features) :] = 0
+    weight[len(core.features) + torch.as_tensor(chosen, dtype=torch.long)] = 1
+    return data._replace(sample_weight=weight, validation_weight=torch.ones_like(weight))
+
+
 def differences(core, pool, loss=loo_loss):
     """Derivative of the loss with respect to the weight of every row of the pool, by refits."""
     derivative = []

@@ -4,20 +4,19 @@ import pytest
 import torch
 
 from skdiva.loo import evaluate, extend
-from tests.loo.extended_cases import _FORWARD, _STEP, CASES, blocks_of, core_of, grown, other_rows
+from tests.loo.extended_cases import (
+    _FORWARD,
+    _STEP,
+    CASES,
+    blocks_of,
+    core_of,
+    everything,
+    other_rows,
+)
 from tests.oracles import loo_loss
 from tests.tolerances import assert_close
 
 N_POOL = 7
-
-
-def everything(core, pool, chosen):
-    """Core and pool as one set of rows that all judge; the core and ``chosen`` train."""
-    data = grown(core, pool, range(len(pool.features)))
-    weight = data.sample_weight.clone()
-    weight[len(core.features) :] = 0
-    weight[len(core.features) + torch.as_tensor(chosen, dtype=torch.long)] = 1
-    return data._replace(sample_weight=weight, validation_weight=torch.ones_like(weight))
 
 
 def differences(data, first):
