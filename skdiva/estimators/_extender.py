@@ -220,10 +220,9 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
             If an argument is not as described; if ``n_samples`` is larger than the pool; if
             ``alpha`` is too small even for float64. The estimator is then left as it was.
         """
-        several = self.estimator is None or get_tags(self.estimator).target_tags.multi_output
-        metadata = {"groups": groups, "sources": None, "X_val": X_val, "y_val": y_val}
-        data, feature_map = self._read(X, y, None, self.estimator, several, **metadata)
-        pool = read_pool(self, data, X_pool, y_pool, numeric=feature_map.reads_numbers)
+        data, pool, feature_map = self._read_all(
+            X, y, X_pool, y_pool, groups=groups, X_val=X_val, y_val=y_val
+        )
         limit = self._limit(0 if pool is None else pool.n_rows)
         posed = self._pose(with_pool(data, pool, self.random_state), feature_map)
         answer = posed.extend(data, pool, self._step_size(limit), limit)
@@ -243,6 +242,15 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
             "_target_": data.target,
         }
         return self._keep(data, posed, **fitted)
+
+    def _read_all(self, X, y, X_pool, y_pool, **metadata):
+        """Check what `fit` was given: core, pool, and the feature map that will read them."""
+        several = self.estimator is None or get_tags(self.estimator).target_tags.multi_output
+        data, feature_map = self._read(
+            X, y, None, self.estimator, several, sources=None, **metadata
+        )
+        pool = read_pool(self, data, X_pool, y_pool, numeric=feature_map.reads_numbers)
+        return data, pool, feature_map
 
     def _limit(self, n_pool):
         """Largest number of rows to add."""

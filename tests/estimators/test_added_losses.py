@@ -1,0 +1,190 @@
+"""Losses of a fitted extender's pool in other orders: in its own they are its path."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import QuantileTransformer, StandardScaler, TargetEncoder
+
+from skdiva import DivaExtender
+from skdiva.estimators._added_losses import added_losses
+from skdiva.features import JacobianFeaturizer
+from skdiva.loo.brute_force import brute_force_loo
+from tests.estimators.data import classes, numbers
+
+N_CORE, N_POOL = 40, 100
+X, Y, TRUTH = classes(200, wrong=0)
+Y[N_CORE : N_CORE + N_POOL : 5] = (TRUTH[N_CORE : N_CORE + N_POOL : 5] + 1) % 3
+VAL = {"X_val": X[140:], "y_val": TRUTH[140:]}
+GROUPS = {"groups": np.arange(N_CORE) // 3}
+PLAIN = {"featurizer": None, "alpha": 2.0, "step": 7}
+NONE = dict.fromkeys(("groups", "X_val", "y_val"))
+
+
+def rows_of(X, y, **others):
+    core, pool = slice(N_CORE), slice(N_CORE, N_CORE + N_POOL)
+    return {"X": X[core], "y": y[core], "X_pool": X[pool], "y_pool": y[pool]} | NONE | others
+
+
+def fitted(rows, **how):
+    extender = DivaExtender(**{"step": 7} | how).fit(**rows)
+    assert len(extender.n_added_) > 3
+    return extender
+
+
+def own_order(extender):
+    return extender.select(len(extender.ranking_))
+
+
+def network():
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)]
+    return JacobianFeaturizer(torch.nn.Sequential(*layers), random_state=0)
+
+
+FEATURES = {
+    "chosen": "auto",
+    "raw": None,
+    "scaled": StandardScaler(),
+    "quantiles": QuantileTransformer(n_quantiles=20),
+    "network with initial outputs": network(),
+}
+ROWS = {
+    "rows": {},
+    "groups": GROUPS,
+    "validation rows": VAL,
+    "groups and validation rows": GROUPS | VAL,
+}
+
+
+@pytest.mark.parametrize("judges", ["all", "core"])
+@pytest.mark.parametrize("features", FEATURES)
+@pytest.mark.parametrize("others", ROWS)
+def test_the_own_order_gives_the_path(others, features, judges):
+    rows = rows_of(X, Y, **ROWS[others])
+    extender = fitted(rows, judges=judges, featurizer=FEATURES[features], dtype="float64")
+    before = copy.deepcopy(vars(extender))
+    (found,) = added_losses(extender, rows, [own_order(extender)])
+    assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
+    assert vars(extender).keys() == before.keys()
+    assert extender.alpha == before["alpha"] == "auto"
+
+
+@pytest.mark.parametrize("judges", ["all", "core"])
+@pytest.mark.parametrize("features", FEATURES)
+def test_float32(features, judges, device):
+    rows = rows_of(X.astype(np.float32), Y, **GROUPS)
+    extender = fitted(rows, judges=judges, featurizer=FEATURES[features], device=device)
+    (found,) = added_losses(extender, rows, [own_order(extender)])
+    assert_allclose(found, extender.loo_loss_path_, rtol=1e-4)
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("judges", ["all", "core"])
+def test_regression(judges, targets):
+    rows = rows_of(*numbers(140, targets, wrong=0))
+    extender = fitted(rows, judges=judges)
+    (found,) = added_losses(extender, rows, [own_order(extender)])
+    assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("judges", ["all", "core"])
+def test_a_large_pool_whose_features_are_made_in_blocks(judges, monkeypatch):
+    monkeypatch.setattr("skdiva.estimators._pool_sample._MOST_ROWS", 60)
+    monkeypatch.setattr("skdiva.estimators._pool_blocks._KEEP_SHARE", 0)
+    rows = rows_of(X, Y, **GROUPS)
+    extender = fitted(rows, judges=judges, batch_size=9)
+    (found,) = added_losses(extender, rows, [own_order(extender)])
+    assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("container", [pd.DataFrame, torch.from_numpy, list])
+def test_containers(container):
+    rows = rows_of(X, Y)
+    rows |= {name: container(rows[name]) for name in ("X", "X_pool")}
+    rows["y_pool"] = (np.array(["a", "b", "c"])[rows["y_pool"]],)
+    rows["y"], rows["X_pool"] = np.array(["a", "b", "c"])[rows["y"]], (rows["X_pool"],)
+    extender = fitted(rows, estimator=LogisticRegression())
+    (found,) = added_losses(extender, rows, [own_order(extender)])
+    assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
+
+
+def log_losses(outputs, labels):
+    scores = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return -np.log(scores[np.arange(len(labels)), labels] / scores.sum(axis=1))
+
+
+def refitted_loss(added, judges):
+    """Mean loss of the core, and of the pool, by a refit without every row that judges."""
+    rows = np.r_[np.arange(N_CORE), N_CORE + added]
+    one_hot = torch.eye(3, dtype=torch.float64)
+    if judges == "all":
+        rows = np.r_[rows, np.setdiff1d(np.arange(N_CORE + N_POOL), rows)]
+    weight = torch.zeros(len(rows), dtype=torch.float64)
+    weight[: N_CORE + len(added)] = 1
+    outputs = brute_force_loo(torch.from_numpy(X[rows]), one_hot[Y[rows]], weight, 2.0)
+    losses = log_losses(outputs.numpy(), Y[rows])
+    return losses.mean() if judges == "all" else losses[:N_CORE].mean()
+
+
+@pytest.mark.parametrize("judges", ["all", "core"])
+def test_other_orders_are_refits(judges):
+    rows = rows_of(X, Y)
+    extender = fitted(rows, judges=judges, **PLAIN)
+    orders = [np.random.default_rng(seed).permutation(N_POOL) for seed in range(3)]
+    found = added_losses(extender, rows, orders)
+    assert found.shape == (3, len(extender.n_added_))
+    for order, losses in zip(orders, found, strict=True):
+        expected = [refitted_loss(order[:size], judges) for size in extender.n_added_]
+        assert_allclose(losses, expected, rtol=1e-9)
+    # Rows chosen for it lower the loss more than any.
+    assert (found[:, 1:] > extender.loo_loss_path_[1:]).all()
+
+
+def test_an_extender_that_added_nothing():
+    rows = rows_of(X, Y)
+    harms = DivaExtender(judges="core", **PLAIN).fit(**rows).pool_derivative_ > 0
+    rows |= {name: rows[name][harms] for name in ("X_pool", "y_pool")}
+    extender = DivaExtender(judges="core", **PLAIN).fit(**rows)
+    assert_array_equal(extender.n_added_, [0])
+    found = added_losses(extender, rows, [np.arange(harms.sum())] * 2)
+    assert_allclose(found, [[extender.loo_loss_]] * 2)
+
+
+@pytest.mark.parametrize(
+    ("fit", "given"),
+    [
+        (GROUPS, {}),
+        (VAL, {}),
+        ({}, GROUPS),
+        ({}, VAL),
+        ({}, {"y": np.roll(Y[:N_CORE], 1)}),
+        ({}, {"X": X[1 : N_CORE + 1]}),
+    ],
+    ids=["no groups", "no X_val", "new groups", "new X_val", "other y", "other X"],
+)
+def test_rows_of_another_fit(fit, given):
+    extender = fitted(rows_of(X, Y, **fit))
+    with pytest.raises(ValueError, match=r"loss starts at .* got rows with .* Pass X, y, X_pool"):
+        added_losses(extender, rows_of(X, Y) | given, [own_order(extender)])
+
+
+def test_a_pool_of_another_size():
+    rows = rows_of(X, Y)
+    extender = fitted(rows)
+    message = "must hold the 100 rows of the pool .* got {}. Pass"
+    with pytest.raises(ValueError, match=message.format(7)):
+        added_losses(extender, rows | {"X_pool": X[:7], "y_pool": Y[:7]}, [])
+    with pytest.raises(ValueError, match=message.format(0)):
+        added_losses(extender, rows | {"X_pool": None, "y_pool": None}, [])
+
+
+def test_a_featurizer_that_treats_training_rows_differently():
+    rows = rows_of(X.round(), Y)
+    extender = fitted(rows, featurizer=TargetEncoder())
+    with pytest.raises(ValueError, match=r"n_repeats=0\), if the featurizer's transform does not"):
+        added_losses(extender, rows, [own_order(extender)])
