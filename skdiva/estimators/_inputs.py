@@ -25,6 +25,7 @@ class TrainingData:
     target: Classes | Numbers
     index: object = None  # of a dataframe
     sample_weight: np.ndarray | None = None  # (n,), mean 1; None: all 1
+    validation_weight: np.ndarray | None = None  # (n,); None: as sample_weight
     groups: np.ndarray | None = None  # (n,), codes
     sources: np.ndarray | None = None  # (n,), codes
     source_names: np.ndarray | None = None
@@ -52,6 +53,7 @@ def read_training_data(
     inner,
     several,
     classes,
+    validation_weight=None,
 ):
     """Check and code the arguments of `fit`; ``estimator`` itself is not touched.
 
@@ -59,7 +61,7 @@ def read_training_data(
     ----------
     estimator : estimator
         Named in the messages.
-    X, y, sample_weight, groups, sources, X_val, y_val : array-like
+    X, y, sample_weight, groups, sources, X_val, y_val, validation_weight : array-like
         As given to `fit`.
     numeric : bool
         Whether X must hold finite numbers; if not, a transformer reads it.
@@ -100,11 +102,12 @@ def read_training_data(
             "Pass at least two groups, or None to leave out single rows."
         )
     sources, source_names = check_codes(sources, n, "sources")
+    judge_weight = _check_validation_weight(validation_weight, n, X_val)
     X_val, target_val = _check_labelled(scratch, X_val, y_val, target, numeric, "val")
     identity = {name: vars(scratch)[name] for name in _IDENTITY if name in vars(scratch)}
     return TrainingData(
         (X, y), to_host(X), X_checked, y_checked, target, row_index(X, y),
-        weight, groups, sources, source_names, X_val, target_val, identity,
+        weight, judge_weight, groups, sources, source_names, X_val, target_val, identity,
     )  # fmt: skip
 
 
@@ -162,6 +165,33 @@ def check_weight(sample_weight, n, target):
                 f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
                 "Remove their rows, or give them positive weight."
             )
+    return weight * (n / weight.sum())
+
+
+def _check_validation_weight(validation_weight, n, X_val):
+    """Return weights (n,) of the rows that judge, or None for None."""
+    if validation_weight is None:
+        return None
+    if X_val is not None:
+        raise ValueError(
+            "validation_weight says which rows of X judge, but with X_val none of them does. Pass "
+            "one of the two."
+        )
+    weight = column_or_1d(to_host(validation_weight), dtype=np.float64)
+    if len(weight) != n:
+        raise ValueError(
+            f"validation_weight must hold one weight per row of X: expected {n}, got {len(weight)}."
+        )
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ValueError(
+            "validation_weight expects finite numbers that are not negative, got "
+            f"{weight[~(weight >= 0) | np.isinf(weight)][0]}. Use 0 for rows that are not to judge."
+        )
+    if not weight.any():
+        raise ValueError(
+            "validation_weight is zero for all rows: nothing would judge. Give some a positive "
+            "weight, or pass X_val and y_val."
+        )
     return weight * (n / weight.sum())
 
 

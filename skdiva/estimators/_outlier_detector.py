@@ -76,8 +76,8 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         Derivative of ``loo_loss_`` with respect to the weights, at the start weights (user's
         weights at mean 1, else all 1). Positive: the row is detrimental.
     loo_loss_ : float
-        Mean leave-one-out loss at the start weights, weighted by them; with ``X_val``, the mean
-        validation loss.
+        Mean leave-one-out loss at the start weights, weighted by ``validation_weight``; with
+        ``X_val``, the mean validation loss.
     noise_rate_ : float
         Estimated share of wrong labels; for "probability" only, as the next one.
     noise_matrix_ : ndarray of shape (n_classes, n_classes)
@@ -179,7 +179,18 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, groups=None, sources=None, X_val=None, y_val=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        groups=None,
+        sources=None,
+        validation_weight=None,
+        X_val=None,
+        y_val=None,
+    ):
         """Score the labels of the training rows.
 
         Parameters
@@ -190,11 +201,14 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
             Labels of any type, or regression targets: floats with a fraction are targets, all else
             classes, unless ``criterion`` is "residual".
         sample_weight : array-like of shape (n_samples,), default=None
-            Start weights, and weights of the rows in the mean loss; scaled to mean 1.
+            Start weights, scaled to mean 1.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group are left out together.
         sources : array-like of shape (n_samples,), default=None
             Rows of one source share one curated weight.
+        validation_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean loss: who judges, and how much. 0 for rows that train
+            but do not judge, as augmented copies. None: ``sample_weight``.
         X_val : array-like of shape (n_val, n_features) or tuple of one, default=None
             Validation rows: their mean loss replaces the leave-one-out loss in the derivative. In a
             search pass ``(X_val,)``: it would slice an array that has as many rows as X.
@@ -212,7 +226,10 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
             If an argument is not as described; if ``alpha`` is too small even for float64. The
             detector is then left as it was.
         """
-        metadata = {"groups": groups, "sources": sources, "X_val": X_val, "y_val": y_val}
+        metadata = {
+            "groups": groups, "sources": sources, "validation_weight": validation_weight,
+            "X_val": X_val, "y_val": y_val,
+        }  # fmt: skip
         classes = False if self.criterion == "residual" else None
         data, feature_map = self._read(X, y, sample_weight, classes=classes, **metadata)
         criterion = make_criterion(self.criterion, data.target)
@@ -247,7 +264,7 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         sample_weight : array-like of shape (n_samples,), default=None
             Start weights, as in `fit`.
         **metadata : dict
-            ``groups``, ``sources``, ``X_val`` and ``y_val``, as in `fit`.
+            ``groups``, ``sources``, ``validation_weight``, ``X_val`` and ``y_val``, as in `fit`.
 
         Returns
         -------

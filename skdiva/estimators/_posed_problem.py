@@ -24,6 +24,7 @@ from skdiva.loo.judged_steps import descend_if_it_helps
 from skdiva.loo.losses import LogLoss, SquaredError
 from skdiva.loo.penalty import choose_penalty
 from skdiva.loo.problem import Problem
+from skdiva.loo.source_descent import descend_by_source
 from skdiva.loo.targets import ClassTargets, ValueTargets
 from skdiva.loo.weight_descent import descend
 
@@ -52,9 +53,13 @@ class PosedProblem:
             self.dtype = self._dtype(features)
         weight = data.sample_weight
         self.start_weight = None if weight is None else self._floats(weight)
+        judge_weight = self._judge_weight()
         validation = self._validation(data, features)
         self.problem = self._make_problem(
-            self._features(features), data, validation, self.start_weight
+            self._features(features),
+            data,
+            validation,
+            self.start_weight if judge_weight is None else judge_weight,
         )
         if self.start_weight is None:
             self.start_weight = self.problem.features.new_ones(len(data.y))
@@ -99,6 +104,7 @@ class PosedProblem:
             self._codes(data.groups),
             validation,
             self.estimator.fit_intercept,
+            self._judge_weight(),
         )
 
     def evaluate(self):
@@ -113,18 +119,19 @@ class PosedProblem:
     def descend(self):
         """Learn the weights, with a progress bar if the estimator is verbose."""
         estimator, start = self.estimator, (self.problem, self.start_weight, self.alpha)
-        judged = self.data.X_val is not None or self.ties is not None or self.classes is None
+        judged = self.data.X_val is not None or self.classes is None
         # Every step is evaluated, and so is what the last one leads to.
         with _progress(estimator, estimator.max_iter + 1, "step") as bar:
             on_step = None if bar is None else partial(_show_step, bar)
-            if estimator.learning_rate == "auto" and not judged:
-                how = {"max_iter": estimator.max_iter, "on_step": on_step}
-                return learn_weights(*start, self.classes, **how)
-            how = {"ties": self.ties, "classes": self.classes, "max_iter": estimator.max_iter}
+            how = {"max_iter": estimator.max_iter, "on_step": on_step}
             if estimator.learning_rate != "auto":
-                how["learning_rate"] = estimator.learning_rate
-                return descend(*start, on_step=on_step, **how)
-            return descend_if_it_helps(*start, on_step=on_step, **how)
+                how |= {"ties": self.ties, "classes": self.classes}
+                return descend(*start, learning_rate=estimator.learning_rate, **how)
+            if self.ties is not None:
+                return descend_by_source(*start, self.ties, labels=self.classes, **how)
+            if judged:
+                return descend_if_it_helps(*start, classes=self.classes, **how)
+            return learn_weights(*start, self.classes, **how)
 
     def extend(self, core, pool, step, n_samples):
         """Choose rows of a pool, with a progress bar if the estimator is verbose.
@@ -214,6 +221,10 @@ class PosedProblem:
             return self.labelled_rows(data.X_val, data.target_val)
         features = self._features(features.validation)
         return features, self._targets(data.X_val, data.target_val)
+
+    def _judge_weight(self):
+        weight = self.data.validation_weight
+        return None if weight is None else self._floats(weight)
 
     def _floats(self, array):
         return to_tensor(array, self.device, self.dtype)

@@ -11,9 +11,8 @@ from sklearn.utils.validation import _check_method_params
 from skdiva.arrays.containers import to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._delegation import DelegationMixin
+from skdiva.estimators._kept_rows import rows_kept
 from skdiva.estimators._metadata import check_takes_weights, inner_fit_params
-
-_KEPT = 0.25  # trust in a label is squared: as likely right as wrong
 
 
 class DivaReweighter(DelegationMixin, BaseDiva):
@@ -47,9 +46,10 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Size of a step, in units of the mean absolute derivative. "auto": none that does harm. For
         classes, weights are the squared probabilities that the labels are right, by a model of
         label noise fitted to leave-one-out outputs, and one step of up to 0.5 follows, smaller if
-        less than a fifth of the labels seem wrong; no step if all seem right. For targets, with
-        ``sources`` or with ``X_val``: steps of 0.25, as many as lower the error (absolute, or of
-        classes) of held-out rows by more than its standard error.
+        less than a fifth of the labels seem wrong; no step if all seem right. With ``sources``:
+        steps as long as they lower the loss by more than that many sources would by chance (see
+        the guide). For targets or with ``X_val``: steps of 0.25, as many as lower the error
+        (absolute, or of classes) of held-out rows by more than its standard error.
     max_iter : int, default=3
         Largest number of steps; many steps overfit the leave-one-out loss.
     apply : {"sample_weight", "drop"}, default="sample_weight"
@@ -81,8 +81,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Derivative of ``loo_loss_`` with respect to the weights, at the start weights (user's
         weights at mean 1, else all 1). Positive: the row is detrimental.
     loo_loss_ : float
-        Mean leave-one-out loss at the start weights, weighted by them; with ``X_val``, the mean
-        validation loss.
+        Mean leave-one-out loss at the start weights, weighted by ``validation_weight``; with
+        ``X_val``, the mean validation loss.
     loo_loss_path_ : ndarray of shape (`n_steps_` + 1,)
         That loss at the start and after every step.
     loo_predictions_ : ndarray of shape (n_samples, k)
@@ -200,6 +200,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         *,
         groups=None,
         sources=None,
+        validation_weight=None,
         X_val=None,
         y_val=None,
         **fit_params,
@@ -215,11 +216,14 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             one, floats with a fraction are regression targets. Several targets need an estimator
             that takes them, or none.
         sample_weight : array-like of shape (n_samples,), default=None
-            Start weights, and weights of the rows in the mean loss; scaled to mean 1.
+            Start weights, scaled to mean 1.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group are left out together.
         sources : array-like of shape (n_samples,), default=None
             Rows of one source share one weight.
+        validation_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean loss: who judges, and how much. 0 for rows that train
+            but do not judge, as augmented copies. None: ``sample_weight``.
         X_val : array-like of shape (n_val, n_features) or tuple of one, default=None
             Validation rows: their mean loss replaces the leave-one-out loss. In a search pass
             ``(X_val,)``: it would slice an array that has as many rows as X.
@@ -241,7 +245,10 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         """
         if self.estimator is not None and self.apply == "sample_weight":
             check_takes_weights(self.estimator)
-        metadata = {"groups": groups, "sources": sources, "X_val": X_val, "y_val": y_val}
+        metadata = {
+            "groups": groups, "sources": sources, "validation_weight": validation_weight,
+            "X_val": X_val, "y_val": y_val,
+        }  # fmt: skip
         several = self.estimator is None or get_tags(self.estimator).target_tags.multi_output
         data, feature_map = self._read(
             X, y, sample_weight, inner=self.estimator, several=several, **metadata
@@ -271,7 +278,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         if self.apply == "sample_weight":
             handed_on = to_host(descent.sample_weight)
         else:
-            rows = _rows_kept(data, to_host(descent.factor))
+            rows = rows_kept(data, to_host(descent.factor))
             validation = {name: metadata[name] for name in ("X_val", "y_val")}
             metadata = _check_method_params(X, metadata, rows) | validation
             fit_params = _check_method_params(X, fit_params, rows)
@@ -284,15 +291,3 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         if self.estimator is None:
             return "The learned weights do not reach the next step of a Pipeline: it gets X alone."
         return None
-
-
-def _rows_kept(data, factor):
-    """Rows that kept a quarter of their weight, and all of a class that kept none."""
-    held = np.ones(len(factor), dtype=bool)
-    if data.sample_weight is not None:
-        held = data.sample_weight > 0
-    kept = held & (factor >= _KEPT)
-    if data.has_classes:
-        codes = data.target.codes
-        kept |= held & (np.bincount(codes, weights=kept) == 0)[codes]
-    return np.flatnonzero(kept)

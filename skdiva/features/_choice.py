@@ -32,11 +32,23 @@ class Labels(NamedTuple):
     groups: torch.Tensor | None = None  # (n,), codes
     validation: tuple | None = None  # X or columns of the validation rows, and their targets
     fit_intercept: bool = True
+    validation_weight: torch.Tensor | None = None  # (n,); None: as the weights
 
     def select(self, rows):
         """Return the labels of ``rows``, an int64 tensor."""
-        groups = None if self.groups is None else self.groups[rows]
-        return self._replace(targets=self.targets.select(rows), groups=groups)
+        chosen = {"targets": self.targets.select(rows)}
+        for name in ("groups", "validation_weight"):
+            array = getattr(self, name)
+            chosen[name] = None if array is None else array[rows]
+        return self._replace(**chosen)
+
+    def judges_first(self, order, most):
+        """Bring up to ``most`` of the rows that judge to the front: a sample may miss the few."""
+        if self.validation_weight is None:
+            return order
+        judges = to_host(self.validation_weight)[order] > 0
+        judges &= judges.cumsum() <= most
+        return np.concatenate([order[judges], order[~judges]])
 
 
 def read_labels(X, y, groups, device):
@@ -116,12 +128,13 @@ def loo_losses(pairs, columns, sample_weight, labels, landmarks):
 
 def _smallest_loss(features, sample_weight, labels):
     validation = labels.validation and (features["validation"], labels.validation[1])
+    judge_weight = sample_weight if labels.validation_weight is None else labels.validation_weight
     problem = Problem(
         features["rows"],
         labels.targets,
         loss=SquaredError(),
         fit_intercept=labels.fit_intercept,
-        validation_weight=sample_weight,
+        validation_weight=judge_weight,
         groups=labels.groups,
         validation=validation,
     )

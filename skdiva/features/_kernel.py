@@ -259,7 +259,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         def columns(X):
             return self._tensor(self._columns.transform(X, "float32"))
 
-        rows = np.sort(order[:_CHOICE_ROWS])
+        rows = np.sort(labels.judges_first(order, _CHOICE_ROWS // 2)[:_CHOICE_ROWS])
         landmarks = np.sort(order[: min(n_landmarks, _CHOICE_LANDMARKS)])
         weight = None
         if sample_weight is not None:

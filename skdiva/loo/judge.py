@@ -23,6 +23,45 @@ def judge(problem, smoother, loo):
     return loss, problem.by_row(gradient.to(loo.residuals.dtype))
 
 
+def judges(problem):
+    """Weights of the rows that judge, and numbers of the units that they come in.
+
+    A unit is a group of rows that are left out together, in visiting order, or a validation row.
+    """
+    device = problem.features.device
+    if problem.validation is not None:
+        n_rows = problem.validation[1].n_rows
+        weight = torch.ones(n_rows, dtype=torch.float64, device=device)
+        return weight, torch.arange(n_rows, device=device)
+    units, start = [], 0
+    for block in problem.layout.blocks:
+        n_units = (block.stop - block.start) // block.group_size
+        numbers = torch.arange(start, start + n_units, device=device)
+        units.append(numbers.repeat_interleave(block.group_size))
+        start += n_units
+    return problem.validation_weight.double(), torch.cat(units)
+
+
+def judged_predictions(problem, evaluation):
+    """Predictions and targets of the rows that judge, in the order of `judges`."""
+    if problem.validation is None:
+        return problem.layout.arrange(evaluation.loo_predictions), problem.targets
+    features, targets = problem.validation
+    predictions = features.double() @ evaluation.coef.double() + evaluation.intercept
+    if targets.initial_outputs is not None:
+        predictions = predictions + targets.initial_outputs
+    return predictions, targets
+
+
+def row_losses(loss, predictions, targets):
+    """Loss of every row, (m,)."""
+    parts = []
+    for start in range(0, targets.n_rows, _LOSS_ROWS):
+        rows = slice(start, start + _LOSS_ROWS)
+        parts.append(loss.value(predictions[rows], targets.block(rows, predictions.dtype)))
+    return torch.cat(parts)
+
+
 def _loss_and_gradient(loss, predictions, targets, weight):
     weight = weight.double() / weight.double().sum()
     gradient = torch.empty_like(predictions)

@@ -11,15 +11,14 @@ import copy
 import torch
 
 from skdiva.loo.evaluation import evaluate
+from skdiva.loo.judge import judged_predictions, judges
 from skdiva.loo.targets import ClassTargets
 from skdiva.loo.weight_descent import descend, no_step, steps
 
 _LEARNING_RATE = 0.25  # small: the number of steps is what is chosen
 
 
-def descend_if_it_helps(
-    problem, sample_weight, alpha, *, max_iter=3, ties=None, classes=None, on_step=None
-):
+def descend_if_it_helps(problem, sample_weight, alpha, *, max_iter=3, classes=None, on_step=None):
     """Take as many steps, at most ``max_iter``, as lower the error of judges kept apart.
 
     Parameters
@@ -28,7 +27,7 @@ def descend_if_it_helps(
     sample_weight : tensor of shape (n,)
     alpha : float
     max_iter : int, default=3
-    ties, classes : int64 tensor of shape (n,), optional
+    classes : int64 tensor of shape (n,), optional
         As in `descend`, as ``on_step``.
     on_step : callable, optional
 
@@ -37,7 +36,7 @@ def descend_if_it_helps(
     Descent
         Its ``n_iter`` is ``max_iter``.
     """
-    how = {"learning_rate": _LEARNING_RATE, "ties": ties, "classes": classes}
+    how = {"learning_rate": _LEARNING_RATE, "classes": classes}
     n_steps = _choose_n_steps(problem, sample_weight, alpha, max_iter, how)
     if n_steps:
         how |= {"max_iter": n_steps, "on_step": on_step}
@@ -49,7 +48,7 @@ def descend_if_it_helps(
 
 
 def _choose_n_steps(problem, sample_weight, alpha, max_iter, how):
-    weight, units = _judges(problem)
+    weight, units = judges(problem)
     n_units = int(units.max()) + 1
     if n_units < 2:  # one validation row: nobody is left to judge what it makes
         return 0
@@ -70,21 +69,6 @@ def _choose_n_steps(problem, sample_weight, alpha, max_iter, how):
     return best + 1 if gains[best].sum() > standard_error else 0
 
 
-def _judges(problem):
-    """Weights of the rows that judge, and numbers of the units that they are drawn in."""
-    if problem.validation is not None:
-        n_rows = problem.validation[1].n_rows
-        weight = torch.ones(n_rows, dtype=torch.float64, device=problem.features.device)
-        return weight, torch.arange(n_rows, device=weight.device)
-    units, start = [], 0
-    for block in problem.layout.blocks:
-        n_units = (block.stop - block.start) // block.group_size
-        numbers = torch.arange(start, start + n_units, device=problem.features.device)
-        units.append(numbers.repeat_interleave(block.group_size))
-        start += n_units
-    return problem.validation_weight.double(), torch.cat(units)
-
-
 def _judged_by(problem, rows):
     """The same problem with the loss of some of the judges only."""
     problem = copy.copy(problem)
@@ -99,12 +83,7 @@ def _judged_by(problem, rows):
 
 def _errors(problem, evaluation):
     """Error of every judge: whether the class is wrong, or mean absolute error of the targets."""
-    targets, predictions = problem.targets, problem.layout.arrange(evaluation.loo_predictions)
-    if problem.validation is not None:
-        features, targets = problem.validation
-        predictions = features.double() @ evaluation.coef.double() + evaluation.intercept
-        if targets.initial_outputs is not None:
-            predictions = predictions + targets.initial_outputs
+    predictions, targets = judged_predictions(problem, evaluation)
     if isinstance(targets, ClassTargets):
         return (predictions.argmax(dim=1) != targets.labels).double()
     return (predictions.double() - targets.values).abs().mean(dim=1)

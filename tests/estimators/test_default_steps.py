@@ -45,7 +45,7 @@ def test_clean_labels_keep_their_weight():
     assert model.loo_loss_path_.shape == (1,)
 
 
-@pytest.mark.parametrize("judged", ["numbers", "sources", "X_val"])
+@pytest.mark.parametrize("judged", ["numbers", "X_val"])
 def test_steps_are_taken_as_judges_kept_apart_say(judged):
     """What is descended on is the core's `descend` with the number of steps that was chosen."""
     X, y, truth = classes(200, wrong=40)
@@ -53,8 +53,6 @@ def test_steps_are_taken_as_judges_kept_apart_say(judged):
     if judged == "numbers":
         X, y = numbers(200)
         y[:10] += 500
-    elif judged == "sources":
-        fit = {"sources": np.where(np.arange(200) < 40, 0, 1 + np.arange(200) % 4)}
     else:
         fit = {"X_val": X[100:], "y_val": truth[100:]}
     how = {"alpha": 1.0, "featurizer": StandardScaler()}

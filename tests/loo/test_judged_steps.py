@@ -8,14 +8,13 @@ from skdiva.loo.judged_steps import (
     _choose_n_steps,
     _errors,
     _judged_by,
-    _judges,
     descend_if_it_helps,
 )
 from tests.cases import Case
 from tests.oracles import loo_predictions
 from tests.tolerances import assert_close
 
-HOW = {"learning_rate": 0.25, "ties": None, "classes": None}
+HOW = {"learning_rate": 0.25, "classes": None}
 
 
 def numbers(n=60, gross=0, seed=0, **fields):
@@ -39,27 +38,6 @@ def judges(data, n=40, seed=7):
     case = Case(**(vars(data.case) | {"n_rows": n, "seed": seed, "grouping": None}))
     other = case.data()
     return other, data.problem(validation=(other.features, other.targets()))
-
-
-@pytest.mark.parametrize("grouping", [None, "ragged", "long"])
-@pytest.mark.parametrize("batch_size", ["auto", 3])
-def test_a_group_is_one_judge(batch_size, grouping):
-    data = Case(40, 4, 2, grouping=grouping, batch_size=batch_size).data()
-    problem = data.problem()
-    weight, units = _judges(problem)
-    groups = torch.arange(40) if data.groups is None else data.groups
-    pairs = set(zip(problem.layout.arrange(groups).tolist(), units.tolist(), strict=True))
-    n_groups = len(groups.unique())
-    assert len(pairs) == n_groups  # one number per group, and one group per number
-    assert sorted(number for _, number in pairs) == list(range(n_groups))
-    assert (weight == problem.layout.arrange(data.validation_weight)).all()
-
-
-def test_validation_rows_judge_alone():
-    _, problem = judges(numbers(), n=9)
-    weight, units = _judges(problem)
-    assert units.tolist() == list(range(9))
-    assert (weight == 1).all()
 
 
 @pytest.mark.parametrize("grouping", [None, "ragged"])
@@ -120,7 +98,7 @@ def test_errors_of_validation_rows(loss, n_outputs, initial_outputs):
     assert_close(_errors(problem, evaluation), expected, 1e-9)
 
 
-def steps_that_help(data, ties=None, max_iter=3):
+def steps_that_help(data, max_iter=3):
     """The choice once more, by refits: half of the groups make the steps, the others judge."""
     groups = torch.arange(data.case.n_rows) if data.groups is None else data.groups
     problem = data.problem()
@@ -134,7 +112,7 @@ def steps_that_help(data, ties=None, max_iter=3):
         halved = data._replace(validation_weight=data.validation_weight * makes).problem()
         errors = []
         for n_steps in range(max_iter + 1):
-            how = {"learning_rate": 0.25, "max_iter": n_steps, "ties": ties}
+            how = {"learning_rate": 0.25, "max_iter": n_steps}
             weight = (
                 data.sample_weight * descend(halved, data.sample_weight, data.alpha, **how).factor
             )
@@ -160,15 +138,6 @@ def test_the_choice_is_that_of_refits(seed, grouping, gross):
     chosen = _choose_n_steps(data.problem(), data.sample_weight, data.alpha, 3, HOW)
     assert chosen == steps_that_help(data)
     assert (chosen > 0) == (gross > 0), "choose another seed: both must occur"
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_choice_for_sources_is_that_of_refits(seed):
-    data, ties = sources(60, seed)
-    how = HOW | {"ties": ties}
-    chosen = _choose_n_steps(data.problem(), data.sample_weight, data.alpha, 3, how)
-    assert chosen == steps_that_help(data, ties)
-    assert chosen == (3 if seed % 2 else 0), "choose other seeds: both must occur"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -199,18 +168,6 @@ def test_gross_errors_lose_weight(seed, max_iter):
     plain = descend(*start, learning_rate=0.25, max_iter=descent.n_steps)
     assert (descent.sample_weight == plain.sample_weight).all()
     assert seen == list(enumerate(plain.loss_path))
-
-
-@pytest.mark.parametrize("seed", [0, 3, 4, 5])
-def test_a_source_with_wrong_labels_loses_weight(seed):
-    data, ties = sources(300, seed)
-    descent = descend_if_it_helps(
-        data.problem(), data.sample_weight, data.alpha, ties=ties, classes=data.labels
-    )
-    assert descent.n_steps > 0
-    by_source = [descent.factor[ties == source] for source in range(5)]
-    assert all((factor == factor[0]).all() for factor in by_source)
-    assert by_source[0][0] < min(factor[0] for factor in by_source[1:])
 
 
 def test_clean_validation_rows_ask_for_steps():
