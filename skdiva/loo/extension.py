@@ -16,9 +16,10 @@ from skdiva.loo.extended_smoother import ExtendedSmoother
 from skdiva.loo.new_rows import NewRowForm
 from skdiva.loo.own_blocks import require_two_groups
 from skdiva.loo.pool_judges import poll
-from skdiva.loo.pool_rows import block_starts, pick_rows
+from skdiva.loo.pool_rows import pick_rows
 from skdiva.loo.precision import full_float32, in_sufficient_dtype
 from skdiva.loo.primal import PrimalSmoother
+from skdiva.loo.row_collector import RowCollector
 
 # Leading bits of derivatives that are compared, lest rounding decide which of two equal rows is
 # first.
@@ -166,13 +167,13 @@ class _Greedy:
 
     def _score(self, form):
         """Derivative of every row of the pool, (n_pool,)."""
-        parts = [self.smoother.leverage.new_empty(0)]
+        derivative, self.starts = RowCollector(self.smoother.leverage), []
         for features, targets in self.pool:
             features = features.to(self.smoother.leverage.dtype)
             residuals = self.smoother.new_residuals(features, targets)
-            parts.append(form.derivative(features, residuals))
-        self.starts = block_starts([len(part) for part in parts[1:]])
-        return torch.cat(parts)
+            self.starts.append(derivative.n_rows)
+            derivative.append(form.derivative(features, residuals))
+        return derivative.joined()
 
     def _best(self, derivative, n_most):
         """Rows with the most negative derivative among those not chosen, ties by index."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from skdiva.loo import products
 from skdiva.loo.precision import require_residual_share
+from skdiva.loo.row_collector import RowCollector
 
 
 class PoolVotes(NamedTuple):
@@ -59,7 +60,7 @@ def poll(pool, loss, smoother, form, chosen):
     PoolVotes
     """
     first, second = torch.zeros_like(form.first), torch.zeros_like(form.second)
-    n_rows, total, own = 0, 0.0, [form.offset[:0]]
+    n_rows, total, own = 0, 0.0, RowCollector(form.offset)
     for features, targets in pool:
         inside = chosen[(chosen >= n_rows) & (chosen < n_rows + len(features))] - n_rows
         n_rows += len(features)
@@ -81,4 +82,4 @@ def poll(pool, loss, smoother, form, chosen):
         added = whitened[inside]
         products.add_symmetric_product(second, added, agreement[inside, None] * added)
         own.append(leverage * agreement)
-    return PoolVotes(n_rows, total, first, products.mirror_upper(second), torch.cat(own))
+    return PoolVotes(n_rows, total, first, products.mirror_upper(second), own.joined())
