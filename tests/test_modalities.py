@@ -91,24 +91,24 @@ def test_every_prompt_has_the_name_of_its_class_as_label(ran):
     assert len(extender.support_) == len(prompts) == 3 * len(ran["templates"])
     for prompt, label in zip(prompts, labels, strict=True):
         assert label in prompt
-    derivative = extender.score_pool(ran["X_pool"], labels)
-    np.testing.assert_allclose(derivative, extender.pool_derivative_, rtol=1e-4, atol=1e-7)
 
 
 def refitted_loss(ran, added):
-    """Mean leave-one-out loss of the images, by refitting a ridge model without each."""
-    extender, y = ran["extender"], np.eye(3)[np.searchsorted(ran["names"], ran["labels"])]
-    y_pool = np.repeat(np.eye(3), len(ran["templates"]), axis=0)
+    """Mean loss of images and prompts, each predicted by a ridge model refitted without it."""
+    one_hot = np.eye(len(ran["names"]))
+    y = one_hot[np.searchsorted(ran["names"], ran["labels"])]
+    y = np.concatenate([y, np.repeat(one_hot, len(ran["templates"]), axis=0)])
+    X = np.concatenate([ran["X"], ran["X_pool"]]).astype(float)
+    trained_on = [*range(len(ran["X"])), *(len(ran["X"]) + np.asarray(added, dtype=int))]
     losses = []
     for i in range(len(y)):
-        X_train = np.concatenate([np.delete(ran["X"], i, axis=0), ran["X_pool"][added]])
-        y_train = np.concatenate([np.delete(y, i, axis=0), y_pool[added]])
-        model = Ridge(extender.alpha_, fit_intercept=False).fit(X_train.astype(float), y_train)
-        losses.append(-log_softmax(model.predict(ran["X"][i : i + 1].astype(float))[0]) @ y[i])
+        others = [row for row in trained_on if row != i]
+        model = Ridge(ran["extender"].alpha_, fit_intercept=False).fit(X[others], y[others])
+        losses.append(-log_softmax(model.predict(X[i : i + 1])[0]) @ y[i])
     return np.mean(losses)
 
 
-def test_the_prompts_chosen_lower_the_loss_of_the_images(ran):
+def test_the_prompts_chosen_lower_the_loss(ran):
     extender = ran["extender"]
     chosen = extender.select(len(ran["helpful"]))
     assert ran["helpful"] == [ran["prompts"][row] for row in np.sort(chosen)]
