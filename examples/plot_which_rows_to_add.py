@@ -48,8 +48,9 @@ for name, rows in (("chosen", chosen), ("left", ~chosen)):
 # -------------------------
 # Above, the error on the test rows, which played no part in the choice: of the classifier trained
 # on the core and the first rows of the ranking, and, to compare, on as many rows of the pool drawn
-# at random. Below, the leave-one-out loss by which the rows were chosen: adding stops when no row
-# is left that would lower it. The wrong labels are ranked last; where they come in, the test error
+# at random. Below, the leave-one-out loss by which the rows were chosen, and what it would have
+# been with the same random rows: they lower it less than half as much. Adding stops when no row is
+# left that would lower it. The wrong labels are ranked last; where they come in, the test error
 # rises again.
 
 from skdiva.inspection import ExtensionDisplay
@@ -71,6 +72,11 @@ for n_added, error, at_random in zip(
 ):
     stopped = "   <- stopped" if n_added == chosen.sum() else ""
     print(f"{n_added:10.0f}{error:34.1%}{at_random:12.1%}{stopped}")
+
+start, end = display.loo_loss[[0, -1]]
+print(f"Leave-one-out loss of the core alone: {start:.3f}")
+print(f"with {chosen.sum()} rows added, in the order chosen: {end:.3f}")
+print(f"with as many at random: {display.random_loss[:, -1].mean():.3f}")
 
 # %%
 # Why these rows

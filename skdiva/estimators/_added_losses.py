@@ -24,8 +24,7 @@ def added_losses(extender, rows, orders):
     extender : DivaExtender
         Fitted with a pool.
     rows : dict of {str: array-like or None}
-        X, y, X_pool and y_pool, and groups, X_val and y_val if there were any: as given to its
-        `fit`.
+        X, y, X_pool, y_pool, groups, X_val and y_val, as given to its `fit`.
     orders : list of ndarray of int of shape (n_pool,)
         Positions in the pool.
 
@@ -40,12 +39,6 @@ def added_losses(extender, rows, orders):
         If the rows are not those that the extender was fitted with.
     """
     data, pool, _ = extender._read_all(**rows)
-    if pool is None or pool.n_rows != len(extender.ranking_):
-        raise ValueError(
-            f"X_pool and y_pool must hold the {len(extender.ranking_)} rows of the pool that the "
-            f"extender was fitted with, got {0 if pool is None else pool.n_rows}. Pass those given "
-            "to fit."
-        )
     posed = _as_fitted(extender, data)
     blocks = PoolBlocks(posed, pool)
     sizes = np.diff(extender.n_added_).tolist()

@@ -278,6 +278,13 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
             y = np.concatenate([y, pool.target.select(rows).given])
         return clone(self.estimator).fit(X, y)
 
+    def _losses_in(self, orders, rows):
+        """Losses as ``loo_loss_path_``, had the pool been added in other orders."""
+        # Imported here: it loads torch.
+        from skdiva.estimators._added_losses import added_losses
+
+        return added_losses(self, rows, orders)
+
     def _what_is_lost(self):
         if self.estimator is None and self.support_.any():
             return "The chosen rows do not reach the next step of a Pipeline: it gets X alone."

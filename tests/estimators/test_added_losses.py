@@ -173,16 +173,6 @@ def test_rows_of_another_fit(fit, given):
         added_losses(extender, rows_of(X, Y) | given, [own_order(extender)])
 
 
-def test_a_pool_of_another_size():
-    rows = rows_of(X, Y)
-    extender = fitted(rows)
-    message = "must hold the 100 rows of the pool .* got {}. Pass"
-    with pytest.raises(ValueError, match=message.format(7)):
-        added_losses(extender, rows | {"X_pool": X[:7], "y_pool": Y[:7]}, [])
-    with pytest.raises(ValueError, match=message.format(0)):
-        added_losses(extender, rows | {"X_pool": None, "y_pool": None}, [])
-
-
 def test_a_featurizer_that_treats_training_rows_differently():
     rows = rows_of(X.round(), Y)
     extender = fitted(rows, featurizer=TargetEncoder())
