@@ -16,7 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # A package imports itself and those that follow.
 LAYERS = [
-    {"skdiva.estimators", "skdiva.inspection", "skdiva.datasets"},
+    {"skdiva.estimators", "skdiva.inspection", "skdiva.datasets", "skdiva.augmentation"},
     {"skdiva.features"},
     {"skdiva.arrays"},
     {"skdiva.loo"},

@@ -1,0 +1,187 @@
+"""Transformed copies: what they look like, who judges them, which are found to be harmful."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from scipy.ndimage import rotate
+from sklearn.datasets import load_digits
+
+from skdiva import DivaReweighter, augment
+from tests.estimators.data import classes
+
+X = np.arange(12.0).reshape(6, 2)
+y = np.array(["a", "b"] * 3)
+
+
+def doubled(X):
+    return 2 * X
+
+
+def negated(X):
+    return -X
+
+
+TRANSFORMS = {"doubled": doubled, "negated": negated}
+
+
+def test_copies_follow_the_originals():
+    X_all, y_all, fit_params = augment(X, y, TRANSFORMS)
+    assert_array_equal(X_all, np.concatenate([X, 2 * X, -X]))
+    assert_array_equal(y_all, np.concatenate([y, y, y]))
+    assert set(fit_params) == {"groups", "sources", "validation_weight"}
+    assert_array_equal(fit_params["groups"], list(range(6)) * 3)
+    assert_array_equal(fit_params["sources"], np.repeat(["original", "doubled", "negated"], 6))
+    assert_array_equal(fit_params["validation_weight"], [1.0] * 6 + [0.0] * 12)
+
+
+def test_groups_and_weights_of_the_originals_are_kept():
+    groups, weight = ["p", "p", "q", "q", "r", "r"], [1, 2, 3, 4, 5, 6]
+    *_, fit_params = augment(X, y, TRANSFORMS, groups=groups, sample_weight=weight)
+    assert_array_equal(fit_params["groups"], groups * 3)
+    assert_array_equal(fit_params["sample_weight"], weight * 3)
+    assert_array_equal(fit_params["validation_weight"], weight + [0] * 12)
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 5), (6, 4, 5, 3)], ids=["grey", "colour"])
+def test_images(shape):
+    images = np.random.RandomState(0).rand(*shape).astype(np.float32)
+    X_all, _, _ = augment(images, y, {"mirrored": lambda images: images[:, :, ::-1]})
+    assert X_all.shape == (12, *shape[1:])
+    assert X_all.dtype == np.float32
+    assert_array_equal(X_all[6:], images[:, :, ::-1])
+
+
+def test_tensors():
+    X_all, y_all, _ = augment(torch.from_numpy(X), torch.arange(6), TRANSFORMS)
+    assert torch.is_tensor(X_all)
+    assert_array_equal(y_all, np.tile(np.arange(6), 3))
+    assert X_all.shape == (18, 2)
+
+
+def test_dataframes_keep_columns_and_dtypes():
+    frame = pd.DataFrame({"size": X[:, 0], "kind": pd.Categorical(list("uvuvuv"))})
+    larger = {"larger": lambda frame: frame.assign(size=frame["size"] + 1)}
+    X_all, y_all, _ = augment(frame, pd.Series(y), larger)
+    assert (X_all.dtypes == frame.dtypes).all()
+    assert_array_equal(X_all["size"], np.r_[X[:, 0], X[:, 0] + 1])
+    assert_array_equal(y_all, np.tile(y, 2))
+
+
+def test_polars():
+    frame = pl.DataFrame({"a": X[:, 0], "b": X[:, 1]})
+    X_all, _, _ = augment(frame, y, {"larger": lambda frame: frame.with_columns(pl.col("a") + 1)})
+    assert isinstance(X_all, pl.DataFrame)
+    assert X_all.shape == (12, 2)
+
+
+def test_originals_are_safe_from_transforms_that_work_in_place():
+    def clear(X):
+        X[:] = 0
+        return X
+
+    before = X.copy()
+    X_all, _, _ = augment(X, y, {"cleared": clear})
+    assert_array_equal(X, before)
+    assert_array_equal(X_all, np.r_[before, 0 * before])
+
+
+def with_nan(X):
+    return np.where(X > 3, np.nan, X)
+
+
+FRAME = pd.DataFrame({"a": [1, 2], "b": [3.0, 4.0]})
+BAD = {
+    "no transform": (X, {}, ValueError, "transforms is empty"),
+    "a list": (X, [doubled], TypeError, "dict of functions by name, got list"),
+    "no function": (X, {"doubled": 2}, TypeError, "functions of X, got 'doubled': 2"),
+    "a number as name": (X, {1: doubled}, TypeError, "got 1:"),
+    "name of the originals": (X, {"original": doubled}, ValueError, "Give it another name"),
+    "fewer columns": (
+        X,
+        {"cut": lambda X: X[:, :1]},
+        ValueError,
+        r"'cut'.*ndarray of shape \(6, 2\); got ndarray of shape \(6, 1\)",
+    ),
+    "fewer rows": (X, {"cut": lambda X: X[:3]}, ValueError, r"got ndarray of shape \(3, 2\)"),
+    "another container": (FRAME, {"x": np.asarray}, ValueError, "got ndarray of shape"),
+    "another dtype": (
+        FRAME,
+        {"x": lambda frame: frame + 0.5},
+        ValueError,
+        r"keep the dtypes of X, .*int64.*got \[dtype\('float64'\), dtype\('float64'\)\]",
+    ),
+    "other columns": (
+        FRAME,
+        {"x": lambda frame: frame.rename(columns={"a": "c"})},
+        ValueError,
+        r"keep the columns of X, \['a', 'b'\]; got \['c', 'b'\]",
+    ),
+    "NaN": (X, {"torn": with_nan}, ValueError, "'torn' must not make NaN.* holds 0, its copies 8"),
+    "NaN in a frame": (FRAME, {"x": lambda frame: frame.where(frame > 1.5)}, ValueError, "dtypes"),
+    "infinity in a frame": (
+        FRAME,
+        {"x": lambda frame: frame.assign(b=np.inf)},
+        ValueError,
+        "holds 0, its copies 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input(what):
+    data, transforms, error, message = BAD[what]
+    with pytest.raises(error, match=message):
+        augment(data, y[: len(data)], transforms)
+
+
+def test_lengths_must_agree():
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        augment(X, y[:5], TRANSFORMS)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        augment(X, y, TRANSFORMS, groups=np.arange(5))
+
+
+def test_missing_values_of_the_originals_are_their_own():
+    X_all, _, _ = augment(with_nan(X), y, {"doubled": doubled})
+    assert np.isnan(X_all).sum() == 16
+
+
+def test_predictions_of_originals_have_not_seen_their_copies():
+    """A copy that is the row itself would give its label away."""
+    points, labels, _ = classes()
+    X_all, y_all, fit_params = augment(points, labels, {"same": np.copy})
+    how = {"alpha": 1.0, "featurizer": None}
+    model = DivaReweighter(**how).fit(X_all, y_all, **fit_params)
+    doubled = DivaReweighter(alpha=0.5, featurizer=None).fit(points, labels)
+    np.testing.assert_allclose(model.loo_predictions_[:80], doubled.loo_predictions_, rtol=1e-9)
+    assert model.loo_loss_ == pytest.approx(doubled.loo_loss_)
+
+
+HARMLESS = {
+    "shifted": lambda images: np.roll(images, 1, axis=2),
+    "turned": lambda images: rotate(images, 10, axes=(1, 2), reshape=False, order=1),
+}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+@pytest.mark.parametrize("harmless", HARMLESS)
+def test_a_transform_that_breaks_labels_gets_less_than_a_harmless_one(harmless, seed):
+    digits = load_digits()
+    rows = np.random.RandomState(seed).permutation(len(digits.target))[:250]
+    transforms = {harmless: HARMLESS[harmless], "upside down": lambda images: images[:, ::-1]}
+    X_all, y_all, fit_params = augment(digits.images[rows], digits.target[rows], transforms)
+    model = DivaReweighter().fit(X_all.reshape(-1, 64), y_all, **fit_params)
+    probability = dict(zip(model.sources_, model.source_probability_, strict=True))
+    assert probability["upside down"] < 0.8 * probability[harmless]
+
+
+def test_importing_it_is_cheap():
+    code = "import sys; from skdiva import augment; print(*{'torch', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
