@@ -46,6 +46,7 @@ METHODS = {
     "recipe": RECIPE,
     "recipe, core judges": RECIPE | {"judges": "core"},
     "recipe, all that help": RECIPE | {"n_samples": "auto"},
+    "core judges, all that help": RECIPE | {"n_samples": "auto", "judges": "core"},
 }
 PREPARATIONS = {
     "as it is": lambda X: X / np.sqrt(np.mean(np.sum(X**2, axis=1))),
@@ -191,7 +192,7 @@ and has seen those labels.
 
 Mean and standard deviation. "default": up to {n_added} rows by `DivaExtender(n_samples={n_added})`.
 "recipe": with `featurizer=None, alpha=10, fit_intercept=False` as well; then with
-`judges="core"`; then without `n_samples`.
+`judges="core"`; then both without `n_samples`.
 
 {main}
 
