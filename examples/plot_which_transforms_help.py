@@ -1,0 +1,85 @@
+"""
+Which transforms help?
+======================
+
+More training images can be made of those at hand: shift them, turn them, mirror them. Some
+transforms help, some do nothing, and some break the label: a 6 upside down is a 9.
+:func:`~skdiva.augment` makes the copies, and :class:`~skdiva.DivaReweighter` learns how often each
+transform should be drawn.
+"""
+
+# %%
+# A few digits, and what can be made of them
+# ------------------------------------------
+# 150 images of scikit-learn's digits, and five transforms of each.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.ndimage import rotate, shift
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+
+from skdiva import DivaReweighter, augment
+
+TRANSFORMS = {
+    "shifted right": lambda images: shift(images, (0, 0, 1), order=1),
+    "shifted down": lambda images: shift(images, (0, 1, 0), order=1),
+    "turned": lambda images: rotate(images, 10, axes=(1, 2), reshape=False, order=1),
+    "mirrored": lambda images: images[:, :, ::-1],
+    "upside down": lambda images: images[:, ::-1],
+}
+
+digits = load_digits()
+images, test_images, y, y_test = train_test_split(
+    digits.images, digits.target, train_size=150, stratify=digits.target, random_state=0
+)
+X_all, y_all, fit_params = augment(images, y, TRANSFORMS)
+print(f"{len(images)} images became {len(X_all)}.")
+
+# %%
+# How often each should be drawn
+# ------------------------------
+# ``fit_params`` holds the transform of every row, leaves an image and its copies out together, and
+# lets originals judge alone: a transform that breaks labels cannot vote for itself.
+
+forest = RandomForestClassifier(200, random_state=0)
+model = DivaReweighter(forest).fit(X_all.reshape(len(X_all), -1), y_all, **fit_params)
+probability = dict(zip(model.sources_, model.source_probability_, strict=True))
+for name in sorted(probability, key=probability.get, reverse=True):
+    print(f"{name:<14}{probability[name]:6.1%}")
+
+# %%
+# What the copies are worth
+# -------------------------
+# A random forest, trained three ways.
+
+
+def error_on_test_rows(model):
+    return 1 - model.score(test_images.reshape(len(test_images), -1), y_test)
+
+
+print("Test error")
+alone = RandomForestClassifier(200, random_state=0).fit(images.reshape(len(images), -1), y)
+print(f"  without copies          {error_on_test_rows(alone):.1%}")
+uniform = RandomForestClassifier(200, random_state=0).fit(X_all.reshape(len(X_all), -1), y_all)
+print(f"  all transforms alike    {error_on_test_rows(uniform):.1%}")
+print(f"  learned probabilities   {error_on_test_rows(model):.1%}")
+
+# %%
+# The transforms
+# --------------
+# Four images, and what each transform makes of them.
+
+names = ["original", *sorted(TRANSFORMS, key=probability.get, reverse=True)]
+shown = [int(np.flatnonzero(y == digit)[0]) for digit in (2, 4, 6, 7)]
+figure, axes = plt.subplots(
+    len(shown), len(names), figsize=(9, 6.4), layout="constrained", squeeze=False
+)
+for column, name in enumerate(names):
+    rows = np.flatnonzero(fit_params["sources"] == name)
+    axes[0, column].set_title(f"{name}\n{probability[name]:.1%}", fontsize=12)
+    for ax, row in zip(axes[:, column], rows[shown], strict=True):
+        ax.imshow(X_all[row], cmap="gray_r", vmin=0, vmax=18)
+        ax.set(xticks=[], yticks=[])
+figure.suptitle("Probability of every transform")
