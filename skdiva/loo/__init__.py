@@ -17,6 +17,7 @@ from skdiva.loo.losses import LogLoss, SquaredError
 from skdiva.loo.noise_model import NoiseModel, fit_noise_model
 from skdiva.loo.penalty import Penalty, choose_penalty
 from skdiva.loo.problem import Problem
+from skdiva.loo.source_descent import descend_by_source
 from skdiva.loo.targets import ClassTargets, ValueTargets
 from skdiva.loo.weight_descent import Descent, descend
 
@@ -39,6 +40,7 @@ __all__ = [
     "choose_penalty",
     "curate",
     "descend",
+    "descend_by_source",
     "evaluate",
     "expected_f1_threshold",
     "extend",

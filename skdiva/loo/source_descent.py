@@ -9,8 +9,8 @@ the rows of a group) and N the number of judges that they are worth: few if few 
 the loss. The second term is a prior: sources differ by a factor of about e, around what is known
 beforehand of classes, exp(m_k): the square of the trust in the labels of a source, as rows get it
 in `learn_weights`, over that in labels of the same classes elsewhere; times the share of its
-classes in judging over that in training. Where nothing tells sources apart, they keep their
-weights.
+classes in judging over that in training. For numbers, exp(m_k) is one over the mean squared
+leave-one-out residual of the source. Where nothing tells sources apart, they keep their weights.
 
 Classes are judged by squared error at the best common scale of the outputs (`ScaledSquaredError`):
 wrong labels shrink the outputs, so a loss that minds their size would ask for as many wrong labels
@@ -62,7 +62,7 @@ def descend_by_source(
     ties : int64 tensor of shape (n,)
         Codes of the sources.
     labels : int64 tensor of shape (n,), optional
-        Codes of the classes, in input order. Without them the prior is that sources are equal.
+        Codes of the classes, in input order, if the targets are classes.
     max_iter : int, default=3
         Largest number of steps: to the prior if F falls, then along steepest descent, each as far
         as F falls.
@@ -75,7 +75,8 @@ def descend_by_source(
         Its factors have mean 1 over the start weights and lie between 1/100 and 100.
     """
     if labels is None:
-        start, prior = evaluate(problem, sample_weight, alpha), None
+        start = evaluate(problem, sample_weight, alpha)
+        prior = _precision(start, sample_weight, ties)
     else:
         start, prior = _prior(problem, sample_weight, alpha, ties, labels)
     search = _Search(problem, sample_weight, alpha, ties, start, prior)
@@ -112,6 +113,15 @@ def _prior(problem, sample_weight, alpha, ties, labels):
     present = of_source.weight > 0
     ratio = torch.where(present, trusted / usual.clamp(min=_TINY), 1.0)
     return curation.start, 2 * ratio.log() + torch.where(present, wanted, 1.0).log()
+
+
+def _precision(start, sample_weight, ties):
+    """For numbers, m (n_sources,): the best weight of a source is one over the noise in it."""
+    squares = start.loo_residuals.double().square().sum(dim=1)
+    tied = Ties(ties, sample_weight.double())
+    noise = tied.mean(squares)
+    noise = noise / max(tied.mean_over_rows(noise), _TINY)
+    return -torch.where(noise > 0, noise, 1.0).log()
 
 
 def _class_weights_of_judges(problem, n_classes):

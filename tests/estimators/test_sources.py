@@ -5,7 +5,7 @@ import pytest
 import sklearn
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
@@ -72,6 +72,16 @@ def test_probabilities_are_those_of_group_derivatives_by_autograd():
 @pytest.mark.parametrize("name", LOAD)
 def test_a_site_with_wrong_labels_gets_less_than_half_the_weight_of_any_other(name, n_sites, seed):
     X, y, site = site_data(name, n_sites, 0.4, seed)
+    bad, *good = DivaReweighter().fit(X, y, sources=site).source_weight_
+    assert bad < 0.5 * min(good)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_site_with_noisy_targets_gets_less_than_half(seed):
+    X, y = load_diabetes(return_X_y=True)
+    rows = np.random.RandomState(seed).permutation(len(y))
+    X, y, site = X[rows], y[rows], np.arange(len(rows)) % 3
+    y[site == 0] += 3 * y.std() * np.random.RandomState(seed).randn((site == 0).sum())
     bad, *good = DivaReweighter().fit(X, y, sources=site).source_weight_
     assert bad < 0.5 * min(good)
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from skdiva.loo import LogLoss, SquaredError
-from skdiva.loo.losses import check_loss
+from skdiva.loo import LogLoss, SquaredError, ValueTargets, losses
+from skdiva.loo.losses import ScaledSquaredError, check_loss
 from tests.cases import LOSSES
 from tests.tolerances import assert_close
 
@@ -22,6 +22,38 @@ def test_derivative(name):
     predictions.requires_grad_()
     (expected,) = torch.autograd.grad(LOSSES[name].value(predictions, targets).sum(), predictions)
     assert_close(LOSSES[name].derivative(predictions.detach(), targets), expected, 1e-14)
+
+
+def test_derivative_at_a_scale():
+    predictions, targets = example()
+    predictions.requires_grad_()
+    loss = ScaledSquaredError(1.7)
+    (expected,) = torch.autograd.grad(loss.value(predictions, targets).sum(), predictions)
+    assert_close(loss.derivative(predictions.detach(), targets), expected, 1e-14)
+    even = torch.full((6, 4), 0.25, dtype=torch.float64)
+    assert_close(loss.value(even, targets), SquaredError().value(even, targets), 1e-14)
+
+
+@pytest.mark.parametrize("rows", [2**16, 4])
+def test_the_best_scale_is_the_best(rows, monkeypatch):
+    monkeypatch.setattr(losses, "_SCALE_ROWS", rows)
+    predictions, targets = example()
+    weight = torch.linspace(0.5, 2, 6, dtype=torch.float64)
+    best = ScaledSquaredError.at_best_scale(predictions, ValueTargets(targets), weight)
+    assert best.scale > 0
+
+    def total(scale):
+        return float(weight @ ScaledSquaredError(scale).value(predictions, targets))
+
+    for other in (0.99, 1.01):
+        assert total(best.scale) < total(other * best.scale)
+
+
+def test_outputs_that_point_the_wrong_way_keep_their_scale():
+    predictions, _ = example()
+    targets = ValueTargets(0.25 - predictions)
+    weight = torch.ones(6, dtype=torch.float64)
+    assert ScaledSquaredError.at_best_scale(predictions, targets, weight).scale == 1.0
 
 
 def test_squared_error_is_summed_over_outputs():
