@@ -182,6 +182,8 @@ def test_a_transform_that_breaks_labels_gets_less_than_a_harmless_one(harmless, 
 
 
 def test_importing_it_is_cheap():
-    code = "import sys; from skdiva import augment; print(*{'torch', 'matplotlib'} & set(sys.modules))"
+    code = (
+        "import sys; from skdiva import augment; print(*{'torch', 'matplotlib'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
