@@ -31,9 +31,9 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
     n_samples : "auto" or int, default="auto"
         Largest number of rows to add. "auto": all that help. Adding stops in any case when no row
         has a negative derivative.
-    step : float or int, default=0.05
-        Rows added at a time: an int, or a share, in (0, 1], of the largest number of rows to add.
-        With 1 the choice is greedy; larger steps cost less.
+    step : float or int, default=0.1
+        Rows added at a time: an int, or, as a float, a share of the rows trained on so far, those
+        of the core and those added. With the int 1 the choice is greedy; larger steps cost less.
     judges : {"all", "core"}, default="all"
         Whose predictions make the loss. "all": every row of the core and of the pool, each
         predicted by a model that is not trained on it; most labels of the pool must be right, and
@@ -148,7 +148,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         "n_samples": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "step": [
             Interval(Integral, 1, None, closed="left"),
-            Interval(RealNotInt, 0, 1, closed="right"),
+            Interval(RealNotInt, 0, None, closed="neither"),
         ],
         **BaseDiva._parameter_constraints,
     }
@@ -160,7 +160,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         estimator=None,
         *,
         n_samples="auto",
-        step=0.05,
+        step=0.1,
         judges="all",
         featurizer="auto",
         alpha="auto",
@@ -225,7 +225,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         )
         limit = self._limit(0 if pool is None else pool.n_rows)
         posed = self._pose(with_pool(data, pool, self.random_state), feature_map)
-        answer = posed.extend(data, pool, self._step_size(limit), limit)
+        answer = posed.extend(data, pool, limit)
         ranking = ranking_of(answer)
         scores = NewRowScores(answer)
         fitted = {
@@ -262,11 +262,6 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
                 "Use n_samples='auto' to add all rows that help."
             )
         return self.n_samples
-
-    def _step_size(self, limit):
-        if isinstance(self.step, Integral):
-            return self.step
-        return max(int(np.ceil(self.step * limit)), 1)
 
     def _train(self, data, pool, chosen):
         """Fit a clone of the inner estimator on the core and the chosen rows, in input order."""

@@ -133,7 +133,7 @@ class PosedProblem:
                 return descend_if_it_helps(*start, classes=self.classes, **how)
             return learn_weights(*start, self.classes, **how)
 
-    def extend(self, core, pool, step, n_samples):
+    def extend(self, core, pool, n_samples):
         """Choose rows of a pool, with a progress bar if the estimator is verbose.
 
         ``core`` is the data that the problem starts with; rows of the pool may follow.
@@ -150,7 +150,7 @@ class PosedProblem:
             blocks = PoolBlocks(self, pool, rest if len(rest) == pool.n_rows else None)
         with _progress(self.estimator, n_samples, "row") as bar:
             on_batch = None if bar is None else lambda n_added, _: bar.update(n_added - bar.n)
-            how = {"step": step, "n_samples": n_samples, "on_batch": on_batch}
+            how = {"step": self.estimator.step, "n_samples": n_samples, "on_batch": on_batch}
             how["pool_judges"] = self.estimator.judges == "all"
             return extend(problem, self.alpha, blocks, **how)
 

@@ -76,8 +76,9 @@ def extend(problem, alpha, pool, *, pool_judges=False, step=1, n_samples=None, o
     pool_judges : bool, default=False
         Whether the rows of the pool judge too, with weight 1 each, by the predictions of models
         that are not trained on them. False: the core alone. A validation set judges alone.
-    step : int, default=1
-        Rows added at a time. With 1 the choice is greedy; more cost less.
+    step : int or float, default=1
+        Rows added at a time; a float is a share of the rows trained on so far. With the int 1 the
+        choice is greedy; more cost less.
     n_samples : int, optional
         Largest number of rows added; all of the pool if not given.
     on_batch : callable, optional
@@ -141,7 +142,7 @@ class _Greedy:
             derivative = self._score(form) + own
             start = (derivative, form) if start is None else start
             room = len(derivative) if n_samples is None else n_samples
-            batch = self._best(derivative, min(step, room - len(self.chosen)))
+            batch = self._best(derivative, min(self._rows_of(step), room - len(self.chosen)))
             if not len(batch):
                 break
             self.smoother.add(*pick_rows(self.pool, self.starts, batch))
@@ -150,6 +151,12 @@ class _Greedy:
         return Extension(
             self.chosen, start[0], derivative, loss_path, n_added, start[1], *self.coefficients
         )
+
+    def _rows_of(self, step):
+        if isinstance(step, int):
+            return step
+        n_trained = len(self.smoother.leverage) + len(self.chosen)
+        return max(int(step * n_trained), 1)
 
     def _judge(self):
         """Mean loss, form of its derivative, and what a row's vote on itself takes off that."""

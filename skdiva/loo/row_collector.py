@@ -1,7 +1,5 @@
 """One number per row, of rows that come block after block."""
 
-import torch
-
 
 class RowCollector:
     """A vector that grows at its end.

@@ -195,7 +195,7 @@ def test_sparse_rows_for_a_transformer():
 
 
 @pytest.mark.parametrize(
-    ("step", "n_added"), [(7, [0, 7, 10]), (0.4, [0, 4, 8, 10]), (1.0, [0, 10])]
+    ("step", "n_added"), [(7, [0, 7, 10]), (0.1, [0, 4, 8, 10]), (1.0, [0, 10]), (1e-9, range(11))]
 )
 def test_step(step, n_added):
     model = DivaExtender(n_samples=10, step=step, **PLAIN).fit(*CORE, **POOL)

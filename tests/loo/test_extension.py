@@ -84,7 +84,8 @@ def test_it_stops_when_nothing_helps():
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "step", "batches"), [(5, 2, [2, 2, 1]), (3, 3, [3]), (0, 1, [])]
+    ("n_samples", "step", "batches"),
+    [(5, 2, [2, 2, 1]), (3, 3, [3]), (0, 1, []), (9, 0.2, [4, 4, 1]), (12, 0.3, [6, 6])],
 )
 def test_no_more_rows_than_asked_for(n_samples, step, batches):
     core, pool = example("squared error", 60)
