@@ -43,7 +43,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
         ``derivative(predictions, targets)``, shape (n, k), for torch tensors of shape (n, k).
     learning_rate : "auto" or float, default="auto"
-        Size of a step, in units of the mean absolute derivative. "auto": none that does harm. For
+        Size of a step, in units of the mean absolute derivative. "auto": chosen to do no harm, if
+        most rows are predicted rightly; else overlap of classes can pass for wrong labels. For
         classes, weights are the squared probabilities that the labels are right, by a model of
         label noise fitted to leave-one-out outputs, and one step of up to 0.5 follows, smaller if
         less than a fifth of the labels seem wrong; no step if all seem right. With ``sources``:
