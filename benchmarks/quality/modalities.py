@@ -12,7 +12,6 @@ fits it has many labelled rows; whoever uses it, as here, has the few of the cor
 """
 
 from collections import defaultdict
-from functools import cache
 from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
@@ -65,7 +64,6 @@ def split(y, n_core, seed):
     return space, core, test
 
 
-@cache
 def load_spoken(folder):
     with np.load(Path(folder) / "fsdd" / "fsdd.npz") as arrays:
         return arrays["X"].astype(np.float64), arrays["y"], arrays["groups"]
