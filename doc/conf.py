@@ -52,9 +52,11 @@ sphinx_gallery_conf = {
     "reference_url": {"skdiva": None},
     "show_memory": False,
     "abort_on_example_error": True,
+    "capture_repr": (),  # what an example has to say, it prints
 }
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skdiva"
 html_show_sourcelink = False
+html_sidebars = {"*": []}  # pages of the guide have none below them: the room is for the text
 html_theme_options = {"show_prev_next": False, "navbar_end": ["theme-switcher"]}
