@@ -90,9 +90,9 @@ print(f"{share[is_symbol].mean():.1%} of the symbols")
 
 # %%
 # All typed digits together do harm: they outnumber the written ones by far, and logistic regression
-# is then trained on type, with or without symbols. A hundred at random do little. The hundred that
-# are chosen hold no symbol, and lower the error of both models, although a third one, a ridge
-# regression, chose them.
+# is then trained on type. Without the symbols they do less harm, and support vectors gain a little.
+# A hundred at random do little. The hundred that are chosen hold no symbol, and lower the error of
+# both models, although a third one, a ridge regression, chose them.
 #
 # What was chosen
 # ---------------

@@ -38,8 +38,8 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         Whose predictions make the loss. "all": every row of the core and of the pool, each
         predicted by a model that is not trained on it; most labels of the pool must be right, and
         the pool of the same kind as the core. "core": the rows of the core only, as in [1]_; for a
-        pool of another kind (prototypes of another modality, another site), or whose labels are
-        mostly wrong. With ``X_val``, its rows are the only judges.
+        pool of another kind (another site, another modality) of which many rows may be added, or
+        whose labels are mostly wrong. With ``X_val``, its rows are the only judges.
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model, fitted on the core and the pool (on 10 000 rows drawn from it,
         if it is larger). "auto": linear or kernel features,
@@ -84,7 +84,8 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
     loo_loss_ : float
         Mean loss of the judges, predicted by the model of the core alone.
     loo_loss_path_ : ndarray of shape (n_batches + 1,)
-        That loss at the start and after every batch of rows added.
+        That loss at the start and after every batch of rows added. The last batches may raise it:
+        rows of a batch do not know of each other.
     n_added_ : ndarray of shape (n_batches + 1,)
         Number of rows added up to each entry of ``loo_loss_path_``.
     alpha_ : float
@@ -198,14 +199,17 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
             Labels of any type, or regression targets. The tag of ``estimator`` says which; without
             one, floats with a fraction are regression targets.
         X_pool : array-like of shape (n_pool, n_features) or tuple of one, default=None
-            Rows that may be added. In a search pass ``(X_pool,)``: it would slice an array that has
-            as many rows as X. None: no row is added, and `score_pool` scores rows that come later.
+            Rows that may be added. In a Pipeline they arrive as given, unless metadata routing is
+            on and its ``transform_input`` names them. In a search pass ``(X_pool,)``: it would
+            slice an array that has as many rows as X. None: no row is added, and `score_pool`
+            scores rows that come later.
         y_pool : array-like of shape (n_pool,) or (n_pool, n_targets) or tuple of one, default=None
             Labels of the pool, out of those in y.
         groups : array-like of shape (n_samples,), default=None
             Rows of the core of one group are left out together.
         X_val : array-like of shape (n_val, n_features) or tuple of one, default=None
-            Validation rows: their mean loss replaces the leave-one-out loss.
+            Validation rows: their mean loss replaces the leave-one-out loss. In a Pipeline as
+            ``X_pool``.
         y_val : array-like of shape (n_val,) or (n_val, n_targets) or tuple of one, default=None
             Labels of the validation rows.
 

@@ -1,5 +1,7 @@
 """What a fitted extender says: the best rows of its pool, and scores of rows that come later."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
@@ -55,13 +57,13 @@ class PoolChoiceMixin:
         Raises
         ------
         ValueError
-            If the pool has fewer rows.
+            If n is not a whole number, or the pool has fewer rows.
         """
         check_is_fitted(self)
-        if not 0 <= n <= len(self.ranking_):
+        if not isinstance(n, Integral) or not 0 <= n <= len(self.ranking_):
             raise ValueError(
-                f"n must be between 0 and the number of rows in the pool, {len(self.ranking_)}; "
-                f"got {n}."
+                "n must be an int between 0 and the number of rows in the pool, "
+                f"{len(self.ranking_)}; got {n!r}."
             )
         return np.argsort(self.ranking_)[:n]
 

@@ -9,8 +9,8 @@ added, the thin SVD U = L S Y' and D = (1 + S^2)^-1/2, rows are whitened anew by
 
 and coefficients, the moments of whitened rows, are X (T'y + U'y_U). So C stays the identity: no
 inverse is ever downdated, which would lose the digits of rows far out, and 1 - leverage is never a
-difference. The intercept is a column of T. Added rows train with weight 1 and judge nothing: none
-of them is ever left out.
+difference. The intercept is a column of T. Added rows train with weight 1; what
+they say as judges is for ``pool_judges.py``.
 """
 
 import torch

@@ -6,6 +6,7 @@ core judges by leave-one-out: alone, as in the paper, or together with the pool
 (``pool_judges.py``).
 """
 
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -153,7 +154,7 @@ class _Greedy:
         )
 
     def _rows_of(self, step):
-        if isinstance(step, int):
+        if isinstance(step, Integral):
             return step
         n_trained = len(self.smoother.leverage) + len(self.chosen)
         return max(int(step * n_trained), 1)

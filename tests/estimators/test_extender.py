@@ -195,7 +195,8 @@ def test_sparse_rows_for_a_transformer():
 
 
 @pytest.mark.parametrize(
-    ("step", "n_added"), [(7, [0, 7, 10]), (0.1, [0, 4, 8, 10]), (1.0, [0, 10]), (1e-9, range(11))]
+    ("step", "n_added"),
+    [(np.int64(7), [0, 7, 10]), (0.1, [0, 4, 8, 10]), (1.0, [0, 10]), (1e-9, range(11))],
 )
 def test_step(step, n_added):
     model = DivaExtender(n_samples=10, step=step, **PLAIN).fit(*CORE, **POOL)
@@ -262,6 +263,8 @@ def test_more_rows_asked_for_than_there_are():
     model = DivaExtender(**PLAIN).fit(*CORE, **POOL)
     with pytest.raises(ValueError, match="between 0 and the number of rows in the pool, 200; got"):
         model.select(201)
+    with pytest.raises(ValueError, match=r"n must be an int between 0 and .*; got 1.5"):
+        model.select(1.5)
     with pytest.raises(ValueError, match="X has 4 features"):
         model.score_pool(X_POOL[:, :4], Y_POOL)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
