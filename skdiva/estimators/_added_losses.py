@@ -8,10 +8,12 @@ import copy
 import numpy as np
 import torch
 
+from skdiva.arrays.containers import to_host
 from skdiva.estimators._pool_blocks import PoolBlocks
+from skdiva.loo.extension import extend
 from skdiva.loo.loss_path import loss_path
 
-_CLOSE = 1e-3  # relative, for float32 and for what networks compute on other rows at a time
+_CLOSE = 1e-3  # of the largest, for float32 and for what networks compute on other rows at a time
 
 
 def added_losses(extender, rows, orders):
@@ -26,7 +28,7 @@ def added_losses(extender, rows, orders):
     rows : dict of {str: array-like or None}
         X, y, X_pool, y_pool, groups, X_val and y_val, as given to its `fit`.
     orders : list of ndarray of int of shape (n_pool,)
-        Positions in the pool.
+        Positions in the pool. With none, the rows are only compared with those of the fit.
 
     Returns
     -------
@@ -36,18 +38,20 @@ def added_losses(extender, rows, orders):
     Raises
     ------
     ValueError
-        If the rows are not those that the extender was fitted with.
+        If the rows, or their order, are not those that the extender was fitted with.
     """
     data, pool, _ = extender._read_all(**rows)
     posed = _as_fitted(extender, data)
     blocks = PoolBlocks(posed, pool)
+    core, judged = (posed.problem, posed.alpha), {"pool_judges": extender.judges == "all"}
+    start = extend(*core, blocks, n_samples=0, **judged)
+    _check_same(to_host(start.start_derivative), extender.pool_derivative_)
+    starts = [*range(0, pool.n_rows, blocks.size), pool.n_rows]
     sizes = np.diff(extender.n_added_).tolist()
-    judged = {"pool_judges": extender.judges == "all"}
     losses = []
     for order in orders:
         batches = torch.tensor(order[: sum(sizes)], device=posed.device).split(sizes)
-        losses.append(loss_path(posed.problem, posed.alpha, blocks, batches, **judged))
-        _check_start(losses[-1][0], extender.loo_loss_)
+        losses.append(loss_path(*core, blocks, starts, batches, **judged))
     return np.array(losses)
 
 
@@ -60,11 +64,13 @@ def _as_fitted(extender, data):
     return same._pose(data, feature_map)
 
 
-def _check_start(loss, expected):
-    if not np.isclose(loss, expected, rtol=_CLOSE, atol=0):
+def _check_same(derivative, expected):
+    """Raise unless the derivatives (n_pool,) are those of the fit: every row has a part in them."""
+    differ, largest = np.abs(derivative - expected).max(), np.abs(expected).max()
+    if differ > _CLOSE * largest:
         raise ValueError(
-            f"Expected rows with which the extender's loss starts at {expected:.6g}, as in its "
-            f"fit; got rows with which it starts at {loss:.6g}. Pass X, y, X_pool, y_pool, groups, "
-            "X_val and y_val as given to fit; or no random orders (n_repeats=0), if the "
-            "featurizer's transform does not repeat what its fit_transform gave."
+            f"Expected the rows that the extender was fitted with, in their order; got rows with "
+            f"which pool_derivative_ differs by up to {differ:.3g}, its largest being "
+            f"{largest:.3g}. Pass X, y, X_pool, y_pool, groups, X_val and y_val as given to fit; "
+            "or no rows, if the featurizer's transform does not repeat what its fit_transform gave."
         )

@@ -217,8 +217,8 @@ class ExtensionDisplay:
         TypeError
             If it is not an extender; if ``ax`` is not one Axes.
         ValueError
-            If it was fitted without a pool; if some of the rows are missing, or others than it was
-            fitted with; if there are test rows and no model to train.
+            If it was fitted without a pool; if some of the rows are missing, or not those it was
+            fitted with, in their order; if there are test rows and no model to train.
         ImportError
             If matplotlib is not installed.
         """

@@ -42,9 +42,10 @@ def extension_curves(extender, rows, training, *, n_rows, n_repeats, random_stat
     growing = GrowingTraining(last, rows, **training) if is_tested else None
     orders = _random_orders(len(last.ranking_), n_repeats, random_state)
     curves = {}
+    # Without orders, too: only so are rows of another fit found out.
+    losses = last._losses_in(orders, {name: rows[name] for name in _GIVEN + _OTHERS})
     if orders:
-        given = {name: rows[name] for name in _GIVEN + _OTHERS}
-        curves["random_loss"] = last._losses_in(orders, given)
+        curves["random_loss"] = losses
     if is_tested:
         curves |= growing.curves(n_rows, last.n_added_[-1], orders)
     return curves

@@ -10,13 +10,13 @@ from skdiva.loo.extended_smoother import ExtendedSmoother
 from skdiva.loo.judge import judge
 from skdiva.loo.leave_one_out import leave_one_out
 from skdiva.loo.own_blocks import require_two_groups
-from skdiva.loo.pool_rows import block_starts, pick_rows
+from skdiva.loo.pool_rows import pick_rows
 from skdiva.loo.precision import full_float32, in_sufficient_dtype, require_residual_share
 from skdiva.loo.primal import PrimalSmoother
 
 
 @full_float32()
-def loss_path(problem, alpha, pool, batches, *, pool_judges=False):
+def loss_path(problem, alpha, pool, starts, batches, *, pool_judges=False):
     """Mean loss before and after every one of given batches of rows is added to a core.
 
     Parameters
@@ -27,6 +27,8 @@ def loss_path(problem, alpha, pool, batches, *, pool_judges=False):
         Ridge penalty, positive.
     pool : sequence of tuples (tensor of shape (m, p), targets)
         Blocks of rows with their targets, as for `extend`.
+    starts : list of int
+        Position of the first row of every block, and the number of rows in all.
     batches : sequence of int64 tensors of shape (b,), b > 0
         Rows of the pool to add, in this order; none twice.
     pool_judges : bool, default=False
@@ -55,13 +57,12 @@ def loss_path(problem, alpha, pool, batches, *, pool_judges=False):
     >>> features = torch.tensor([[0.0], [0.2], [0.9], [1.0]])
     >>> core = Problem(features, ClassTargets(torch.tensor([0, 0, 1, 1]), 2), loss=LogLoss())
     >>> pool = [(torch.tensor([[0.1], [0.15]]), ClassTargets(torch.tensor([1, 0]), 2))]
-    >>> start, with_doubtful_label = loss_path(core, 0.1, pool, [torch.tensor([0])])
+    >>> start, with_doubtful_label = loss_path(core, 0.1, pool, [0, 2], [torch.tensor([0])])
     >>> with_doubtful_label > start
     True
     """
     weight = problem.features.new_ones(problem.features.shape[0])
     require_two_groups(problem.layout, weight)
-    starts = block_starts([targets.n_rows for _, targets in pool])
 
     def attempt(dtype):
         core = PrimalSmoother(problem.rows(dtype), weight, alpha, problem.fit_intercept)

@@ -5,14 +5,6 @@ import torch
 from skdiva.loo.targets import ClassTargets, ValueTargets
 
 
-def block_starts(sizes):
-    """Position of the first row of every block, and the number of rows in all."""
-    starts = [0]
-    for size in sizes:
-        starts.append(starts[-1] + size)
-    return starts
-
-
 def pick_rows(pool, starts, rows):
     """Features and targets of some rows of a pool.
 
@@ -20,7 +12,7 @@ def pick_rows(pool, starts, rows):
     ----------
     pool : sequence of tuples (tensor of shape (m, p), targets)
     starts : list of int
-        See `block_starts`.
+        Position of the first row of every block, and the number of rows in all.
     rows : int64 tensor of shape (b,), b > 0
 
     Returns

@@ -23,6 +23,7 @@ VAL = {"X_val": X[140:], "y_val": TRUTH[140:]}
 GROUPS = {"groups": np.arange(N_CORE) // 3}
 PLAIN = {"featurizer": None, "alpha": 2.0, "step": 7}
 NONE = dict.fromkeys(("groups", "X_val", "y_val"))
+PERMUTED = N_CORE + np.random.default_rng(0).permutation(N_POOL)
 
 
 def rows_of(X, y, **others):
@@ -155,26 +156,45 @@ def test_an_extender_that_added_nothing():
     assert_allclose(found, [[extender.loo_loss_]] * 2)
 
 
+@pytest.mark.parametrize("n_orders", [0, 1])
+@pytest.mark.parametrize("judges", ["all", "core"])
 @pytest.mark.parametrize(
     ("fit", "given"),
     [
-        (GROUPS, {}),
-        (VAL, {}),
+        (GROUPS, NONE),
+        (VAL, NONE),
         ({}, GROUPS),
         ({}, VAL),
         ({}, {"y": np.roll(Y[:N_CORE], 1)}),
         ({}, {"X": X[1 : N_CORE + 1]}),
+        ({}, {"X_pool": X[N_POOL:]}),
+        ({}, {"y_pool": np.roll(Y[N_CORE : N_CORE + N_POOL], 1)}),
+        ({}, {"X_pool": X[PERMUTED], "y_pool": Y[PERMUTED]}),
     ],
-    ids=["no groups", "no X_val", "new groups", "new X_val", "other y", "other X"],
-)
-def test_rows_of_another_fit(fit, given):
-    extender = fitted(rows_of(X, Y, **fit))
-    with pytest.raises(ValueError, match=r"loss starts at .* got rows with .* Pass X, y, X_pool"):
-        added_losses(extender, rows_of(X, Y) | given, [own_order(extender)])
+    ids=[
+        "no groups", "no X_val", "new groups", "new X_val", "other y", "other X", "other X_pool",
+        "other y_pool", "another order",
+    ],
+)  # fmt: skip
+def test_rows_of_another_fit(fit, given, judges, n_orders):
+    extender = fitted(rows_of(X, Y, **fit), judges=judges)
+    with pytest.raises(ValueError, match=r"in their order; got rows with .* Pass X, y, X_pool"):
+        added_losses(extender, rows_of(X, Y, **fit) | given, [own_order(extender)] * n_orders)
+
+
+def test_the_last_rows_of_a_pool_in_another_order():
+    """They are not added, so no loss of the judges depends on them."""
+    rows = rows_of(X, Y)
+    extender = fitted(rows, judges="core", n_samples=30)
+    order = np.arange(N_POOL)
+    order[~extender.support_] = order[~extender.support_][::-1]
+    other = rows | {name: rows[name][order] for name in ("X_pool", "y_pool")}
+    with pytest.raises(ValueError, match="in their order"):
+        added_losses(extender, other, [])
 
 
 def test_a_featurizer_that_treats_training_rows_differently():
     rows = rows_of(X.round(), Y)
     extender = fitted(rows, featurizer=TargetEncoder())
-    with pytest.raises(ValueError, match=r"n_repeats=0\), if the featurizer's transform does not"):
+    with pytest.raises(ValueError, match="no rows, if the featurizer's transform does not"):
         added_losses(extender, rows, [own_order(extender)])

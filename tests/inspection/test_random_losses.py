@@ -107,8 +107,17 @@ def test_pipeline(raw):
 @pytest.mark.parametrize("others", [VAL, GROUPS], ids=["X_val", "groups"])
 def test_judges_that_are_left_out(others):
     extender = fitted("core", **others)
-    with pytest.raises(ValueError, match=r"loss starts at .* Pass X, y, .* as given to fit"):
+    with pytest.raises(ValueError, match=r"got rows with .* Pass X, y, .* as given to fit"):
         ExtensionDisplay.from_estimator(extender, *CORE, **POOL)
+
+
+@pytest.mark.parametrize("n_repeats", [0, 1])
+@pytest.mark.parametrize("judges", ["all", "core"])
+def test_a_pool_in_another_order(judges, n_repeats):
+    order = np.random.default_rng(0).permutation(100)
+    pool = {name: value[order] for name, value in POOL.items()}
+    with pytest.raises(ValueError, match=r"Expected the rows .* in their order; got rows"):
+        ExtensionDisplay.from_estimator(fitted(judges), *CORE, **pool, **TEST, n_repeats=n_repeats)
 
 
 @pytest.mark.parametrize(

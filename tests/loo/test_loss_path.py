@@ -31,9 +31,15 @@ def example(name, n_pool=N_POOL, **where):
     return core_of(case, **where), other_rows(case, n_pool, **where)
 
 
+def laid_out(pool, size=4):
+    """Blocks of a pool, and where they start."""
+    n_rows = len(pool.features)
+    return blocks_of(pool, size), [*range(0, n_rows, size), n_rows]
+
+
 def path(core, pool, who, batches=BATCHES, size=4):
     judged = {"pool_judges": who == "all"}
-    return loss_path(core.problem(), core.alpha, blocks_of(pool, size), batches, **judged)
+    return loss_path(core.problem(), core.alpha, *laid_out(pool, size), batches, **judged)
 
 
 @judges
@@ -71,7 +77,7 @@ def test_validation_rows_judge_alone(who):
     core, pool = example("classes")
     others = other_rows(CASES["classes"], 25, seed=5)
     problem = core.problem(validation=(others.features, others.targets()))
-    found = loss_path(problem, core.alpha, blocks_of(pool), BATCHES, pool_judges=who == "all")
+    found = loss_path(problem, core.alpha, *laid_out(pool), BATCHES, pool_judges=who == "all")
     loss = validation_loss(others)
     assert_close(found, [loss(grown(core, pool, added)) for added in ADDED], 1e-9)
 
@@ -114,7 +120,7 @@ def test_an_alpha_that_is_too_small():
     targets = ValueTargets(features[:, :1])
     problem = Problem(features, targets, loss=SquaredError())
     with pytest.raises(ValueError, match="too small for these features"):
-        loss_path(problem, 1e-300, [(features, targets)], BATCHES)
+        loss_path(problem, 1e-300, [(features, targets)], [0, 20], BATCHES)
 
 
 def test_a_core_of_one_group():
@@ -122,4 +128,4 @@ def test_a_core_of_one_group():
         torch.eye(3), ValueTargets(torch.eye(3)), loss=SquaredError(), groups=torch.zeros(3).long()
     )
     with pytest.raises(ValueError, match="at least two rows"):
-        loss_path(problem, 1.0, [], [])
+        loss_path(problem, 1.0, [], [0], [])
