@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from skdiva.arrays.containers import refuse_mixed_devices, row_index, to_host, without_graph
-from skdiva.estimators._targets import Classes, Numbers, check_y, holds_classes
+from skdiva.estimators._targets import Classes, Numbers, check_y, holds_classes, refuse_missing
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")
 
@@ -152,9 +152,9 @@ def check_weight(sample_weight, n, target):
     """
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(
-        to_host(sample_weight), np.empty(n), dtype=np.float64, ensure_non_negative=True
-    )
+    # A single number stands for all rows; [()] makes it one again.
+    weight = _as_numbers(sample_weight, "sample_weight")[()]
+    weight = _check_sample_weight(weight, np.empty(n), dtype=np.float64, ensure_non_negative=True)
     if not weight.any():  # scikit-learn before 1.9 leaves this to us
         raise ValueError("Sample weights must contain at least one non-zero number.")
     if isinstance(target, Classes):
@@ -177,11 +177,8 @@ def _check_validation_weight(validation_weight, n, X_val):
             "validation_weight says which rows of X judge, but with X_val none of them does. Pass "
             "one of the two."
         )
-    weight = column_or_1d(to_host(validation_weight), dtype=np.float64)
-    if len(weight) != n:
-        raise ValueError(
-            f"validation_weight must hold one weight per row of X: expected {n}, got {len(weight)}."
-        )
+    weight = _as_numbers(validation_weight, "validation_weight")
+    weight = _one_per_row(weight, n, "validation_weight", "weight")
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError(
             "validation_weight expects finite numbers that are not negative, got "
@@ -199,15 +196,31 @@ def check_codes(labels, n, name):
     """Return integer codes (n,) and the sorted labels; None and None for None."""
     if labels is None:
         return None, None
-    labels = check_array(to_host(labels), ensure_2d=False, dtype=None, input_name=name)
-    labels = column_or_1d(labels)
-    if len(labels) != n:
-        raise ValueError(
-            f"{name} must hold one label per row of X: expected {n}, got {len(labels)}."
-        )
+    labels = _one_per_row(np.asarray(to_host(labels)), n, name, "label")
     encoder = LabelEncoder()
-    codes = encoder.fit_transform(labels)
+    codes = encoder.fit_transform(refuse_missing(labels, name))
     return codes.astype(np.int64, copy=False), encoder.classes_
+
+
+def _as_numbers(values, name):
+    values = np.asarray(to_host(values))
+    try:
+        casting = "unsafe" if values.dtype.kind == "O" else "same_kind"
+        return values.astype(np.float64, casting=casting)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} expects numbers, got dtype {values.dtype}: {error}. Convert it to floats."
+        ) from error
+
+
+def _one_per_row(values, n, name, what):
+    """Return ``values`` (n,) of an array (n,) or (n, 1)."""
+    if values.shape not in ((n,), (n, 1)):
+        found = " x ".join(map(str, values.shape)) or "a single one"
+        raise ValueError(
+            f"{name} must hold one {what} per row of X: expected {n}, got {found}. Pass a 1d array."
+        )
+    return values.ravel()
 
 
 def _unwrap(value, name):

@@ -160,15 +160,20 @@ def read_labels(y, name="y"):
     """Return labels of any type as an array (n,), none of them missing."""
     if y is None:
         raise ValueError(f"Expected labels in {name}, got None. Pass one label per row.")
-    labels = np.asarray(to_host(y))
-    if labels.dtype.kind == "O" and labels.ndim:
+    return column_or_1d(refuse_missing(y, name), warn=True)
+
+
+def refuse_missing(labels, name):
+    """Return labels as an array; missing ones are an error."""
+    labels = np.asarray(to_host(labels))
+    if labels.dtype.kind in "OMm" and labels.ndim:
         missing = [row for row, label in enumerate(labels.ravel()) if _is_missing(label)]
         if missing:
             raise ValueError(
                 f"Input {name} contains None or NaN, first in row {missing[0]}. Remove such rows, "
                 "or give them a label."
             )
-    return column_or_1d(_as_array(labels, name), warn=True)
+    return _as_array(labels, name)
 
 
 def _encode(labels):

@@ -84,7 +84,46 @@ ARGUMENTS = {
         ValueError,
         "sources must hold one label per row of X: expected 40, got 41",
     ),
-    "2-d sources": ({"sources": np.ones((N, 2))}, ValueError, "should be a 1d array"),
+    "2-d sources": (
+        {"sources": np.ones((N, 2))},
+        ValueError,
+        "sources must hold one label per row of X: expected 40, got 40 x 2. Pass a 1d array",
+    ),
+    "None in sources": (
+        {"sources": [None, *"ab" * 20][:N]},
+        ValueError,
+        "Input sources contains None or NaN, first in row 0",
+    ),
+    "None in groups": (
+        {"groups": np.array([*range(N - 1), None])},
+        ValueError,
+        "Input groups contains None or NaN, first in row 39",
+    ),
+    "date missing in groups": (
+        {"groups": np.array([*range(N - 1), "NaT"], "datetime64[D]")},
+        ValueError,
+        "Input groups contains None or NaN, first in row 39",
+    ),
+    "one judge weight": (
+        {"validation_weight": 2.0},
+        ValueError,
+        "validation_weight must hold one weight per row of X: expected 40, got a single one",
+    ),
+    "text as judge weight": (
+        {"validation_weight": ["a"] * N},
+        ValueError,
+        "validation_weight expects numbers, got dtype <U1",
+    ),
+    "text as weight": (
+        {"sample_weight": ["a"] * N},
+        ValueError,
+        "sample_weight expects numbers, got dtype <U1",
+    ),
+    "complex weight": (
+        {"sample_weight": ONES + 1j},
+        ValueError,
+        "sample_weight expects numbers, got dtype complex128",
+    ),
     "X_val alone": ({"X_val": X}, ValueError, "passed together; y_val is missing"),
     "y_val alone": ({"y_val": Y}, ValueError, "passed together; X_val is missing"),
     "narrow X_val": (
@@ -209,6 +248,11 @@ def test_a_failed_second_fit_keeps_the_first():
         estimator.fit(spoiled(X, np.nan)[:, 1:], Y)
     assert estimator.sample_weight_ is weight
     assert estimator.n_features_in_ == 6
+
+
+def test_one_weight_for_all_rows():
+    unweighted, weighted = DivaReweighter().fit(X, Y), DivaReweighter().fit(X, Y, sample_weight=2.0)
+    np.testing.assert_allclose(weighted.sample_weight_, unweighted.sample_weight_, rtol=1e-9)
 
 
 def test_two_rows_are_enough():
