@@ -70,11 +70,11 @@ def check_noise_rate(noise_rate, name="noise_rate"):
 
 def check_noise_rates(noise_rates):
     """Return shares of wrong labels, one for each of those who label, as a list."""
-    rates = [noise_rates] if isinstance(noise_rates, Real) else list(noise_rates)
+    rates = list(noise_rates) if np.ndim(noise_rates) == 1 else []
     if len(rates) < 2:
         raise ValueError(
             f"noise_rates must hold at least two shares of wrong labels, got {noise_rates!r}. "
-            "flip_labels makes labels of one rate."
+            "Pass a list, one for each of those who label; flip_labels makes labels of one rate."
         )
     for place, rate in enumerate(rates):
         check_noise_rate(rate, f"noise_rates[{place}]")

@@ -69,12 +69,19 @@ def split_core_pool(
     """
     if not isinstance(n_core, Integral) or n_core < 1:
         raise ValueError(f"n_core must be an int of at least 1, got {n_core!r}.")
-    y, _, codes = read_classes(y)
+    y, classes, codes = read_classes(y)
     check_consistent_length(X, y)
     rng = check_random_state(random_state)
     rest, test = train_test_split(
         np.arange(len(y)), test_size=test_size, stratify=codes, random_state=rng
     )
+    most = len(rest) - len(classes)
+    if not len(classes) <= n_core <= most:
+        raise ValueError(
+            f"n_core must be from {len(classes)} to {most}, so that core and pool have room for "
+            f"every class, got {n_core} for {len(rest)} rows that are not for testing. Pass "
+            "another n_core, a smaller test_size, or more rows."
+        )
     core, pool = train_test_split(
         rest, train_size=int(n_core), stratify=codes[rest], random_state=rng
     )

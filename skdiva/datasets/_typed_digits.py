@@ -64,9 +64,12 @@ def load_typed_digits(widths=(0.8, 1.0, 1.3)):
     >>> [str(name) for name in typed.glyph[typed.font == "cmsy10"][:3]]
     ['prime', 'infinity', 'element']
     """
-    widths = list(widths)
-    if not widths or not all(isinstance(w, Real) and 0 < w < np.inf for w in widths):
-        raise ValueError(f"widths must hold one or more positive numbers, got {widths!r}.")
+    is_list = np.ndim(widths) == 1 and len(widths) > 0
+    if not is_list or not all(isinstance(w, Real) and 0 < w < np.inf for w in widths):
+        raise ValueError(
+            f"widths must hold one or more positive numbers, got {widths!r}. "
+            "Pass a list, as in widths=[1.0]."
+        )
     rows = [
         (_scan(glyph, width), digit, path.stem, name)
         for path in _font_files()
@@ -91,7 +94,7 @@ def _font_files():
     except ImportError as error:
         raise ImportError(
             "load_typed_digits draws with the fonts of matplotlib, which is not installed. Install "
-            "it: pip install matplotlib."
+            'it: pip install "skdiva[plot]".'
         ) from error
     return sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf"))
 

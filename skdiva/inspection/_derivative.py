@@ -76,7 +76,7 @@ class DerivativeDisplay:
     def __init__(self, *, derivative, is_wrong=None, status_names=("right label", "wrong label")):
         self.derivative = check_numbers("derivative", derivative)
         self.is_wrong = is_wrong
-        self.status_names = status_names
+        self.status_names = _check_names(status_names)
         if is_wrong is not None:
             self.is_wrong = check_vector("is_wrong", is_wrong, len(self.derivative))
             if self.is_wrong.dtype != bool:
@@ -181,6 +181,17 @@ class DerivativeDisplay:
             return [(self.derivative, "all", LIGHT)]
         right, wrong = self.derivative[~self.is_wrong], self.derivative[self.is_wrong]
         return list(zip((right, wrong), self.status_names, (LIGHT, DARK), strict=True))
+
+
+def _check_names(names):
+    """Return the names of the two kinds of rows."""
+    is_pair = isinstance(names, (tuple, list)) and len(names) == 2
+    if not is_pair or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"status_names must be a tuple of two str, got {names!r}. Pass the name of the rows "
+            "for which is_wrong is False, then that of the others."
+        )
+    return names
 
 
 def _verdict(estimator):

@@ -1,6 +1,6 @@
 """Test errors of a model that is trained on a core and on more and more rows of a pool."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -44,6 +44,11 @@ class GrowingTraining:
             _on_host(*(rows[name + kind] for name in "Xy")) for kind in ("", "_pool", "_test")
         )
         self.order = np.argsort(extender.ranking_)
+        if metric is not None and not callable(metric):
+            raise TypeError(
+                f"metric must be a callable of (y_true, y_predicted) or None, got {metric!r}. "
+                "Pass a function such as sklearn.metrics.zero_one_loss; smaller values are better."
+            )
         default = zero_one_loss if is_classifier(self.model) else mean_squared_error
         self.metric = default if metric is None else metric
         self.n_jobs = n_jobs
@@ -101,9 +106,15 @@ class GrowingTraining:
         X, y = self.core
         if len(rows):
             X = append_rows(X, _safe_indexing(self.pool[0], rows))
-            y = np.concatenate([y, self.pool[1][rows]])
+            y = np.concatenate([y, self.pool[1][rows].reshape(-1, *y.shape[1:])])
         X_test, y_test = self.test
-        return self.metric(y_test, clone(self.model).fit(X, y).predict(X_test))
+        error = self.metric(y_test, clone(self.model).fit(X, y).predict(X_test))
+        if not isinstance(error, Real) or not np.isfinite(error):
+            raise ValueError(
+                f"metric must return a finite number, got {error!r} with {len(rows)} rows added. "
+                "Pass one that is defined for these test rows and predictions."
+            )
+        return error
 
 
 def _on_host(X, y):

@@ -215,7 +215,7 @@ class ExtensionDisplay:
         NotFittedError
             If ``extender`` is not fitted.
         TypeError
-            If it is not an extender; if ``ax`` is not one Axes.
+            If it is not an extender; if ``metric`` is not callable; if ``ax`` is not one Axes.
         ValueError
             If it was fitted without a pool; if some of the rows are missing, or not those it was
             fitted with, in their order; if there are test rows and no model to train.

@@ -1,5 +1,7 @@
 """What displays of single rows share: rows of the two ends of an order, as images or as a table."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
@@ -63,12 +65,15 @@ class TwoEnds:
         TypeError
             If ``ax`` is not one Axes.
         ValueError
-            If ``n_shown`` is below 1; if the rows do not hold such images; if X lacks a column.
+            If ``n_shown`` is not an int of at least 1; if the rows do not hold such images; if X
+            lacks a column.
         ImportError
             If matplotlib is not installed.
         """
-        if n_shown < 1:
-            raise ValueError(f"n_shown must be at least 1, got {n_shown!r}. Pass how many to show.")
+        if not isinstance(n_shown, Integral) or n_shown < 1:
+            raise ValueError(
+                f"n_shown must be an int of at least 1, got {n_shown!r}. Pass how many to show."
+            )
         n_shown = min(n_shown, len(self.X) // 2)
         rows = np.concatenate(self._ends(n_shown))
         shown = _safe_indexing(self.X, rows)

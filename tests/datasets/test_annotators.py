@@ -101,6 +101,11 @@ def test_seed_decides():
     [
         ({"noise_rates": [0.1]}, "at least two shares of wrong labels, got .*flip_labels"),
         ({"noise_rates": 0.1}, "at least two shares of wrong labels, got 0.1"),
+        ({"noise_rates": None}, "at least two shares .* got None. Pass a list, one for each"),
+        (
+            {"noise_rates": np.array(0.2)},
+            r"two shares of .* got array\(0.2\). Pass a list",
+        ),
         ({"noise_rates": [0.1, 1.2]}, r"noise_rates\[1\] must be a number in \[0, 1\], got 1.2"),
         ({"n_votes": 3}, "n_votes must be an int from 1 to 2, the number of annotators, got 3"),
         ({"n_votes": 1.0}, "n_votes must be an int from 1 to 2"),

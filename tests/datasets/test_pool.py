@@ -63,8 +63,11 @@ def test_seed_decides():
     [
         ({"n_core": 0}, "n_core must be an int of at least 1, got 0"),
         ({"n_core": 0.5}, "n_core must be an int of at least 1, got 0.5"),
-        ({"n_core": 2}, "train_size = 2 should be greater or equal to the number of classes"),
-        ({"n_core": 210}, "train_size=210 should be"),
+        (
+            {"n_core": 2},
+            "n_core must be from 3 to 207, .* got 2 for 210 rows .* Pass another",
+        ),
+        ({"n_core": 208}, "n_core must be from 3 to 207, .* got 208"),
         ({"noise_rate": 2}, r"noise_rate must be a number in \[0, 1\], got 2"),
         ({"kind": "own"}, "kind must be"),
         ({"y": TRUTH[::40]}, "inconsistent numbers of samples"),

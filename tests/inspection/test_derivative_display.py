@@ -144,6 +144,9 @@ def test_dark_bars_do_not_hide_the_outline_of_light_ones():
         ({"derivative": [1.0, np.nan]}, "derivative must hold finite numbers, got"),
         ({"derivative": [1.0, 2.0], "is_wrong": [True]}, r"is_wrong must have shape \(2,\).*\(1,"),
         ({"derivative": [1.0, 2.0], "is_wrong": [0, 1]}, "is_wrong must hold booleans, got dtype"),
+        ({"derivative": [1.0], "status_names": ("a",)}, r"two str, got \('a',\). Pass the name of"),
+        ({"derivative": [1.0], "status_names": "ab"}, "status_names must be a tuple .*, got 'ab'"),
+        ({"derivative": [1.0], "status_names": ("a", 1)}, r"tuple of two str, got \('a', 1\)"),
     ],
 )
 def test_wrong_input(arguments, message):

@@ -190,6 +190,38 @@ def test_wrong_rows(extender, changes, message):
         ExtensionDisplay.from_estimator(extender, *CORE, **POOL | TEST | changes)
 
 
+def test_a_metric_that_is_none(extender):
+    never = KNeighborsClassifier(-1)  # its fit raises
+    with pytest.raises(TypeError, match=r"metric must be a callable .* got 'accuracy'. Pass a fun"):
+        ExtensionDisplay.from_estimator(
+            extender, *CORE, **POOL, **TEST, metric="accuracy", estimator=never
+        )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, None, [0.1, 0.2]], ids=str)
+def test_a_metric_that_returns_no_number(extender, value):
+    how = {**POOL, **TEST, "n_rows": [30], "n_repeats": 0, "metric": lambda *_: value}
+    with pytest.raises(ValueError, match=r"finite number, got .* with 30 rows added. Pass one"):
+        ExtensionDisplay.from_estimator(extender, *CORE, **how)
+
+
+@pytest.mark.parametrize("column", ["core", "pool"])
+def test_targets_that_are_a_column(column):
+    X, y = numbers(200, wrong=0)
+    core, pool = (X[:40], y[:40]), {"X_pool": X[40:100], "y_pool": y[40:100]}
+    how = {"X_test": X[100:], "y_test": y[100:], "n_rows": [0, 20], "n_repeats": 1}
+    extender = DivaExtender(Ridge(), featurizer=None, alpha=1.0).fit(*core, **pool)
+    expected = ExtensionDisplay.from_estimator(extender, *core, **pool, **how)
+    if column == "core":
+        core = X[:40], y[:40, None]
+    else:
+        pool["y_pool"] = y[40:100, None]
+    extender = DivaExtender(Ridge(), featurizer=None, alpha=1.0).fit(*core, **pool)
+    display = ExtensionDisplay.from_estimator(extender, *core, **pool, **how)
+    assert_allclose(display.test_error, expected.test_error)
+    assert_allclose(display.random_error, expected.random_error)
+
+
 def test_several_axes_are_refused_before_models_are_trained(extender):
     never = KNeighborsClassifier(-1)  # its fit raises
     how = {**POOL, **TEST, "estimator": never}

@@ -215,5 +215,6 @@ def test_wrong_choice_of_rows_or_columns():
     display = WeightsDisplay(sample_weight=WEIGHT, X=np.ones((6, 2)))
     with pytest.raises(ValueError, match=r"columns must be among \[0, 1\], got \['age'\]"):
         display.plot(columns=[0, "age"])
-    with pytest.raises(ValueError, match="n_shown must be at least 1, got 0"):
-        display.plot(n_shown=0)
+    for n_shown in (0, 2.5, "a"):
+        with pytest.raises(ValueError, match="n_shown must be an int of at least 1, got"):
+            display.plot(n_shown=n_shown)
