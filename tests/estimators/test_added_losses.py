@@ -1,6 +1,7 @@
 """Losses of a fitted extender's pool in other orders: in its own they are its path."""
 
 import copy
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -101,6 +102,27 @@ def test_a_large_pool_whose_features_are_made_in_blocks(judges, monkeypatch):
     extender = fitted(rows, judges=judges, batch_size=9)
     (found,) = added_losses(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
+
+
+class Counting(StandardScaler):
+    """Tells how many rows it transforms at a time."""
+
+    sizes: ClassVar[list] = []
+
+    def transform(self, X):
+        self.sizes.append(len(X))
+        return super().transform(X)
+
+
+def test_features_are_made_once_more_for_rows_that_are_added_alone(monkeypatch):
+    monkeypatch.setattr("skdiva.estimators._pool_blocks._KEEP_SHARE", 0)
+    rows = rows_of(X, Y)
+    how = {"judges": "core", "featurizer": Counting(), "batch_size": 25, "n_samples": 1}
+    extender = DivaExtender(**how).fit(**rows)
+    monkeypatch.setattr(Counting, "sizes", [])
+    added_losses(extender, rows, [own_order(extender)] * 2)
+    # Core; pool, to be compared with that of the fit; the block of the row added, for every order.
+    assert Counting.sizes == [N_CORE, 25, 25, 25, 25, 25, 25]
 
 
 @pytest.mark.parametrize("container", [pd.DataFrame, torch.from_numpy, list])
