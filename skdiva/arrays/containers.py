@@ -20,47 +20,109 @@ def to_host(array):
     return (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
 
 
-def append_rows(first, second):
-    """Return the rows of two containers as one of the kind of the first.
+def append_rows(first, *others):
+    """Return the rows of some containers as one of the kind of the first.
 
     Parameters
     ----------
-    first, second : array-like, dataframe, sparse array or list
-        With the same columns, on the host.
+    first, *others : array-like, dataframe, tensor, sparse array or list
+        With the same columns. Columns get the dtype that holds the numbers of all; a tensor stays
+        on its device.
+
+    Raises
+    ------
+    TypeError
+        If one is of a kind that the first cannot take without losing dtypes or names.
+    ValueError
+        If dataframes differ in columns, or columns have no dtype in common.
     """
-    if hasattr(first, "iloc"):
-        import pandas as pd
-
-        if not hasattr(second, "iloc"):
-            second = pd.DataFrame(np.asarray(second), columns=first.columns)
-        return pd.concat(_with_common_categories(first, second))
-    if hasattr(first, "vstack"):  # polars
-        return first.vstack(second)
-    if hasattr(first, "tocsr"):
-        from scipy.sparse import vstack
-
-        return vstack([first, second], format="csr")
-    if isinstance(first, list):
-        return first + list(second)
     if is_tensor(first):
-        return sys.modules["torch"].cat([first, second])
-    return np.concatenate([np.asarray(first), np.asarray(second)])
+        torch = sys.modules["torch"]
+        others = (torch.as_tensor(other, device=first.device) for other in others)
+        return torch.cat([first, *others])
+    parts = [first, *map(to_host, others)]
+    for part in parts:
+        _refuse_other_kind(first, part)
+    if isinstance(first, list):
+        return [row for part in parts for row in _as_rows(part)]
+    append = {"pandas": _append_pandas, "polars": _append_polars, "sparse": _append_sparse}
+    return append.get(_kind(first), np.concatenate)(parts)
 
 
-def _with_common_categories(first, second):
-    """Categorical columns of two dataframes as of one: pandas would make objects of them."""
+def _kind(container):
+    for kind, method in (("pandas", "iloc"), ("polars", "vstack"), ("sparse", "tocsr")):
+        if hasattr(container, method):
+            return kind
+    return "array"
+
+
+def _refuse_other_kind(first, second):
+    kinds = _kind(first), _kind(second)
+    mixed = {("pandas", "array"), ("sparse", "array"), ("array", "pandas"), ("array", "polars")}
+    if kinds[0] != kinds[1] and kinds not in mixed:
+        raise TypeError(
+            f"Expected all rows in one kind of container, got {kinds[0]} {type(first).__name__} "
+            f"and {kinds[1]} {type(second).__name__}. Convert one to the kind of the other."
+        )
+
+
+def _as_rows(part):
+    # Iterating over a dataframe gives its columns.
+    return part if isinstance(part, list) else np.asarray(part)
+
+
+def _append_pandas(parts):
+    import pandas as pd
+
+    first = parts[0]
+    if first.ndim == 1:
+        columns = [pd.Series(part).to_frame(0) for part in parts]
+        return _append_pandas(columns)[0].rename(first.name)
+    frames = [
+        part if _kind(part) == "pandas" else pd.DataFrame(np.asarray(part), columns=first.columns)
+        for part in parts
+    ]
+    for frame in frames:
+        if set(frame.columns) != set(first.columns):
+            raise ValueError(
+                f"Expected dataframes with the columns {list(first.columns)}, got "
+                f"{list(frame.columns)}. Rename or add what differs."
+            )
+    return pd.concat(_with_common_categories(frames))
+
+
+def _with_common_categories(frames):
+    """Categorical columns of dataframes as of one: pandas would make objects of them."""
     from pandas import CategoricalDtype
     from pandas.api.types import union_categoricals
 
-    for name in second.columns.intersection(first.columns):
-        kinds = first[name].dtype, second[name].dtype
-        if kinds[0] != kinds[1] and all(isinstance(kind, CategoricalDtype) for kind in kinds):
-            both = union_categoricals([first[name], second[name]], ignore_order=True).categories
-            first, second = (
-                frame.assign(**{name: frame[name].cat.set_categories(both)})
-                for frame in (first, second)
-            )
-    return [first, second]
+    for name in frames[0].columns:
+        columns = [frame[name] for frame in frames]
+        kinds = {column.dtype for column in columns}
+        if len(kinds) > 1 and all(isinstance(kind, CategoricalDtype) for kind in kinds):
+            both = union_categoricals(columns, ignore_order=True).categories
+            frames = [
+                frame.assign(**{name: frame[name].cat.set_categories(both)}) for frame in frames
+            ]
+    return frames
+
+
+def _append_polars(parts):
+    import polars as pl
+
+    try:
+        return pl.concat(parts, how="vertical_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(
+            f"Expected dataframes with columns alike, got {', '.join(str(p.schema) for p in parts)}"
+            f": {error}. Cast or rename what differs."
+        ) from error
+
+
+def _append_sparse(parts):
+    from scipy.sparse import vstack
+
+    return vstack(parts, format="csr")
 
 
 def without_graph(array):

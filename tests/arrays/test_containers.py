@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -21,7 +22,8 @@ def frame(array, first=0):
 def test_arrays_and_lists():
     assert_array_equal(append_rows(FIRST, SECOND), BOTH)
     assert_array_equal(append_rows(FIRST, SECOND.tolist()), BOTH)
-    assert append_rows(FIRST.tolist(), SECOND.tolist()) == BOTH.tolist()
+    for second in (SECOND.tolist(), SECOND, frame(SECOND), torch.from_numpy(SECOND)):
+        assert_array_equal(append_rows(FIRST.tolist(), second), BOTH)
 
 
 def test_dataframes_keep_their_dtypes_and_index():
@@ -45,19 +47,92 @@ def test_categories_stay_categories():
     assert first["b"].cat.categories.tolist() == [1, 2]
 
 
+def test_a_column_of_pandas_stays_one():
+    first = pd.Series(["a text", "another"], name="text")
+    both = append_rows(first, ["a third"], first)
+    assert (both.name, both.dtype) == ("text", first.dtype)
+    assert both.tolist() == ["a text", "another", "a third", "a text", "another"]
+
+
 def test_tensors_stay_tensors():
-    both = append_rows(torch.from_numpy(FIRST), torch.from_numpy(SECOND))
-    assert isinstance(both, torch.Tensor)
-    assert_array_equal(both, BOTH)
+    first = torch.from_numpy(FIRST)
+    for second in (torch.from_numpy(SECOND), SECOND, SECOND.tolist()):
+        both = append_rows(first, second)
+        assert isinstance(both, torch.Tensor)
+        assert_array_equal(both, BOTH)
+
+
+def test_tensors_stay_on_their_device():
+    both = append_rows(torch.zeros(3, 2, device="meta"), SECOND, torch.zeros(1, 2))
+    assert (both.device.type, both.shape) == ("meta", (6, 2))
+
+
+def test_tensors_join_what_is_on_the_host():
+    second = torch.from_numpy(SECOND).requires_grad_()
+    assert_array_equal(append_rows(FIRST, second), BOTH)
+    assert_array_equal(append_rows(frame(FIRST), second), BOTH)
+    assert_array_equal(append_rows(FIRST, second.detach().bfloat16()), BOTH)
 
 
 def test_sparse_rows():
-    both = append_rows(sparse.csc_array(FIRST), sparse.csr_array(SECOND))
-    assert both.format == "csr"
-    assert_array_equal(both.toarray(), BOTH)
+    for second in (sparse.csr_array(SECOND), SECOND):
+        both = append_rows(sparse.csc_array(FIRST), second)
+        assert both.format == "csr"
+        assert_array_equal(both.toarray(), BOTH)
 
 
 def test_polars_dataframes():
-    polars = pytest.importorskip("polars")
-    first, second = (polars.DataFrame(x, schema=["a", "b"]) for x in (FIRST, SECOND))
+    first, second = (pl.DataFrame(x, schema=["a", "b"]) for x in (FIRST, SECOND))
     assert_array_equal(append_rows(first, second).to_numpy(), BOTH)
+    assert_array_equal(append_rows(FIRST, second), BOTH)
+
+
+def test_polars_columns_get_the_dtype_that_holds_both():
+    first = pl.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    second = pl.DataFrame({"a": [0.5], "b": ["x"]}, schema_overrides={"b": pl.Categorical})
+    both = append_rows(first, second)
+    assert both["a"].to_list() == [1.0, 2.0, 0.5]
+    assert both["b"].to_list() == ["x", "y", "x"]
+
+
+def test_several_parts():
+    parts = [FIRST, SECOND, FIRST]
+    assert_array_equal(append_rows(*parts), np.concatenate(parts))
+    kinds = [["x"], ["y", "z"], ["x"]]
+    frames = [pd.DataFrame({"a": pd.Categorical(kind)}) for kind in kinds]
+    assert append_rows(*frames)["a"].cat.categories.tolist() == ["x", "y", "z"]
+    assert append_rows(FIRST) is not FIRST
+
+
+ENUMS = [pl.DataFrame({"a": ["x"]}, schema={"a": pl.Enum(kinds)}) for kinds in (["x"], ["x", "y"])]
+BAD = {
+    "pandas to polars": (pl.DataFrame(FIRST), frame(SECOND), TypeError, "polars.* and pandas"),
+    "polars to pandas": (frame(FIRST), pl.DataFrame(SECOND), TypeError, "pandas.* and polars"),
+    "array to polars": (pl.DataFrame(FIRST), SECOND, TypeError, "polars.* and array ndarray"),
+    "sparse to array": (
+        FIRST,
+        sparse.csr_array(SECOND),
+        TypeError,
+        "one kind of container, got array ndarray and sparse csr_array. Convert one",
+    ),
+    "other columns": (
+        frame(FIRST),
+        frame(SECOND).rename(columns={"b": "c"}),
+        ValueError,
+        r"columns \['a', 'b'\], got \['a', 'c'\]. Rename",
+    ),
+    "other polars columns": (
+        pl.DataFrame({"a": [1]}),
+        pl.DataFrame({"b": [1]}),
+        ValueError,
+        "Cast or rename what differs",
+    ),
+    "polars columns of no common dtype": (*ENUMS, ValueError, "Cast or rename what differs"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_containers_that_do_not_fit(what):
+    first, second, error, message = BAD[what]
+    with pytest.raises(error, match=message):
+        append_rows(first, second)
