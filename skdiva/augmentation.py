@@ -5,7 +5,7 @@ import copy
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skdiva.arrays.containers import append_rows, to_host
+from skdiva.arrays.containers import append_rows, is_missing, to_host, without_graph
 
 __all__ = ["augment"]
 
@@ -28,7 +28,7 @@ def augment(X, y, transforms, *, groups=None, sample_weight=None):
         Their labels or targets, which copies share.
     transforms : dict of str to callable
         By name, functions that take X and return as many rows of the same shape, columns and
-        dtypes. What they draw at random is theirs to seed.
+        dtypes (strings may change in length). What they draw at random is theirs to seed.
     groups : array-like of shape (n_samples,), default=None
         Groups of the originals, which their copies join. None: every original and its copies are
         one.
@@ -42,8 +42,9 @@ def augment(X, y, transforms, *, groups=None, sample_weight=None):
     y : ndarray of as many rows
         Their labels.
     fit_params : dict
-        For the `fit` of an estimator: ``groups``; ``sources``, the name of the transform, or
-        "original"; ``validation_weight``, zero for copies; and ``sample_weight``, if there is one.
+        For the `fit` of :class:`DivaReweighter` or :class:`DivaOutlierDetector`: ``groups``;
+        ``sources``, the name of the transform, or "original"; ``validation_weight``, zero for
+        copies; and ``sample_weight``, if there is one.
 
     Raises
     ------
@@ -88,11 +89,11 @@ def augment(X, y, transforms, *, groups=None, sample_weight=None):
     _check_transforms(transforms)
     check_consistent_length(X, y, groups, sample_weight)
     n, n_parts = len(y), 1 + len(transforms)
-    X_all = X
-    for name, transform in transforms.items():
-        X_all = append_rows(X_all, _check_copies(transform(copy.deepcopy(X)), X, name))
-    groups = np.arange(n) if groups is None else np.asarray(groups)
-    judging = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    X = without_graph(X)
+    copies = [_copies(X, name, transform) for name, transform in transforms.items()]
+    groups = np.arange(n) if groups is None else np.asarray(to_host(groups))
+    weight = np.ones(n) if sample_weight is None else to_host(sample_weight)
+    judging = np.asarray(weight, dtype=np.float64)
     fit_params = {
         "groups": np.tile(groups, n_parts),
         "sources": np.repeat([ORIGINAL, *transforms], n),
@@ -100,7 +101,8 @@ def augment(X, y, transforms, *, groups=None, sample_weight=None):
     }
     if sample_weight is not None:
         fit_params["sample_weight"] = np.tile(judging, n_parts)
-    return X_all, np.concatenate([np.asarray(to_host(y))] * n_parts), fit_params
+    y_all = np.concatenate([np.asarray(to_host(y))] * n_parts)
+    return append_rows(X, *copies), y_all, fit_params
 
 
 def _check_transforms(transforms):
@@ -126,18 +128,19 @@ def _check_transforms(transforms):
         )
 
 
-def _check_copies(copies, X, name):
-    """Raise unless the copies can stand beside X."""
+def _copies(X, name, transform):
+    """Return the copies by one transform; raise unless they can stand beside X."""
+    copies = without_graph(transform(copy.deepcopy(X)))
     if type(copies) is not type(X) or np.shape(copies) != np.shape(X):
         raise ValueError(
             f"Transform {name!r} must return what it gets, {_described(X)}; got "
             f"{_described(copies)}. Pad, crop or convert inside it."
         )
-    for kind in ("columns", "dtypes"):
-        if list(getattr(X, kind, [])) != list(getattr(copies, kind, [])):
+    for kind, read in (("columns", _columns), ("dtypes", _dtypes)):
+        if read(X) != read(copies):
             raise ValueError(
-                f"Transform {name!r} must keep the {kind} of X, "
-                f"{list(getattr(X, kind))}; got {list(getattr(copies, kind))}. Restore them in it."
+                f"Transform {name!r} must keep the {kind} of X, {read(X)}; got {read(copies)}. "
+                "Restore them in it, or convert X before."
             )
     n_before, n_after = _n_not_finite(X), _n_not_finite(copies)
     if n_after > n_before:
@@ -152,8 +155,21 @@ def _described(X):
     return f"{type(X).__name__} of shape {np.shape(X)}"
 
 
+def _columns(X):
+    return list(getattr(X, "columns", []))
+
+
+def _dtypes(X):
+    if hasattr(X, "columns"):
+        return list(X.dtypes)
+    dtype = X.dtype if hasattr(X, "dtype") else np.asarray(X).dtype
+    return [dtype.type if getattr(dtype, "kind", None) in ("U", "S") else dtype]
+
+
 def _n_not_finite(X):
     if hasattr(X, "isna"):
         return int((X.isna() | X.isin([np.inf, -np.inf])).to_numpy().sum())
-    array = np.asarray(to_host(X))
-    return int((~np.isfinite(array)).sum()) if array.dtype.kind == "f" else 0
+    array = X.tocsr().data if hasattr(X, "tocsr") else np.asarray(to_host(X))
+    if array.dtype.kind == "O":
+        return sum(is_missing(value) or value in (np.inf, -np.inf) for value in array.flat)
+    return int((~np.isfinite(array)).sum()) if array.dtype.kind in "fc" else 0

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from scipy.ndimage import rotate
 from sklearn.datasets import load_digits
 
@@ -80,6 +81,36 @@ def test_polars():
     assert X_all.shape == (12, 2)
 
 
+def test_tensors_of_a_graph():
+    leaf = torch.ones(6, 2, requires_grad=True)
+    X_all, _, _ = augment(2 * leaf, y, {"shifted": lambda X: X + leaf})
+    assert not X_all.requires_grad
+    assert_array_equal(X_all, np.repeat([2.0, 3.0], 6)[:, None] * np.ones(2))
+
+
+def test_weights_and_groups_as_tensors():
+    given = torch.arange(6)
+    *_, fit_params = augment(X, y, TRANSFORMS, groups=given, sample_weight=given)
+    assert_array_equal(fit_params["groups"], list(range(6)) * 3)
+    assert_array_equal(fit_params["sample_weight"], list(range(6)) * 3)
+
+
+TEXT = list("abcdef")
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series], ids=lambda kind: kind.__name__)
+def test_text(container):
+    longer = {"longer": lambda X: container([text + "!" for text in X])}
+    X_all, _, _ = augment(container(TEXT), y, longer)
+    assert type(X_all) is type(container(TEXT))
+    assert list(X_all) == TEXT + [text + "!" for text in TEXT]
+
+
+def test_sparse_rows():
+    X_all, _, _ = augment(sparse.csr_array(X), y, TRANSFORMS)
+    assert_array_equal(X_all.toarray(), np.concatenate([X, 2 * X, -X]))
+
+
 def test_originals_are_safe_from_transforms_that_work_in_place():
     def clear(X):
         X[:] = 0
@@ -124,6 +155,49 @@ BAD = {
     ),
     "NaN": (X, {"torn": with_nan}, ValueError, "'torn' must not make NaN.* holds 0, its copies 8"),
     "NaN in a frame": (FRAME, {"x": lambda frame: frame.where(frame > 1.5)}, ValueError, "dtypes"),
+    "integers to a share": (
+        X.astype("uint8"),
+        {"x": lambda X: X / 255},
+        ValueError,
+        r"keep the dtypes of X, \[dtype\('uint8'\)\]; got .*float64.* or convert X before",
+    ),
+    "complex": (X, {"x": lambda X: X + 1j}, ValueError, "got .*complex128"),
+    "tensor of another dtype": (
+        torch.arange(12).reshape(6, 2),
+        {"x": lambda X: X.float()},
+        ValueError,
+        r"\[torch.int64\]; got \[torch.float32\]",
+    ),
+    "list of another dtype": (
+        X.astype(int).tolist(),
+        {"x": lambda X: [[value / 2 for value in row] for row in X]},
+        ValueError,
+        "keep the dtypes",
+    ),
+    "NaN in sparse rows": (
+        sparse.csr_array(X),
+        {"x": lambda X: X * np.nan},
+        ValueError,
+        "holds 0, its copies 11",
+    ),
+    "NaN among objects": (
+        X.astype(object),
+        {"x": lambda X: X * np.nan},
+        ValueError,
+        "holds 0, its copies 12",
+    ),
+    "missing in a column": (
+        pd.Series(TEXT),
+        {"x": lambda X: X.where(X > "b")},
+        ValueError,
+        "holds 0, its copies 2",
+    ),
+    "null in polars": (
+        pl.DataFrame({"a": [1, 2], "b": ["u", "v"]}),
+        {"x": lambda X: X.with_columns(a=pl.lit(None, pl.Int64))},
+        ValueError,
+        "holds 0, its copies 2",
+    ),
     "infinity in a frame": (
         FRAME,
         {"x": lambda frame: frame.assign(b=np.inf)},
@@ -137,7 +211,7 @@ BAD = {
 def test_bad_input(what):
     data, transforms, error, message = BAD[what]
     with pytest.raises(error, match=message):
-        augment(data, y[: len(data)], transforms)
+        augment(data, y[: np.shape(data)[0]], transforms)
 
 
 def test_lengths_must_agree():

@@ -20,6 +20,12 @@ def to_host(array):
     return (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
 
 
+def is_missing(value):
+    """Whether ``value`` is None, NaN, NaT or NA."""
+    # pandas' NA is neither equal to itself nor unequal: it is known by the name of its type.
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
 def append_rows(first, *others):
     """Return the rows of some containers as one of the kind of the first.
 

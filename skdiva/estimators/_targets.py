@@ -8,7 +8,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from skdiva.arrays.containers import to_host
+from skdiva.arrays.containers import is_missing, to_host
 
 
 @dataclass
@@ -167,7 +167,7 @@ def refuse_missing(labels, name):
     """Return labels as an array; missing ones are an error."""
     labels = np.asarray(to_host(labels))
     if labels.dtype.kind in "OMm" and labels.ndim:
-        missing = [row for row, label in enumerate(labels.ravel()) if _is_missing(label)]
+        missing = [row for row, label in enumerate(labels.ravel()) if is_missing(label)]
         if missing:
             raise ValueError(
                 f"Input {name} contains None or NaN, first in row {missing[0]}. Remove such rows, "
@@ -193,11 +193,6 @@ def _encode(labels):
             "another class."
         )
     return Classes(encoder.classes_, codes)
-
-
-def _is_missing(label):
-    # pandas' NA is neither equal to itself nor unequal: it is known by the name of its type.
-    return label is None or type(label).__name__ == "NAType" or bool(label != label)
 
 
 def _as_array(y, name):
