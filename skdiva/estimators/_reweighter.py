@@ -48,9 +48,10 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         classes, weights are the squared probabilities that the labels are right, by a model of
         label noise fitted to leave-one-out outputs, and one step of up to 0.5 follows, smaller if
         less than a fifth of the labels seem wrong; no step if all seem right. With ``sources``:
-        steps as long as they lower the loss by more than that many sources would by chance (see
-        the guide). For targets or with ``X_val``: steps of 0.25, as many as lower the error
-        (absolute, or of classes) of held-out rows by more than its standard error.
+        steps that settle between the loss of the judges and what is known beforehand, none where
+        chance explains them (see the guide). For targets or with ``X_val``: steps of 0.25, as many
+        as lower the error (absolute, or of classes) of held-out rows by more than its standard
+        error.
     max_iter : int, default=3
         Largest number of steps; many steps overfit the leave-one-out loss.
     apply : {"sample_weight", "drop"}, default="sample_weight"
@@ -85,7 +86,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Mean leave-one-out loss at the start weights, weighted by ``validation_weight``; with
         ``X_val``, the mean validation loss.
     loo_loss_path_ : ndarray of shape (`n_steps_` + 1,)
-        That loss at the start and after every step.
+        That loss at the start and after every step. With ``sources`` of classes it may rise: what
+        falls is the squared error at its best scale.
     loo_predictions_ : ndarray of shape (n_samples, k)
         Leave-one-out outputs at the start weights, one column per class or target.
     alpha_ : float
@@ -93,7 +95,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     n_iter_ : int
         Steps tried.
     n_steps_ : int
-        Steps taken; 0 if the derivative vanishes.
+        Steps taken; 0 if none is worth it.
     estimator_ : estimator
         The trained estimator; None without one.
     featurizer_ : transformer or None

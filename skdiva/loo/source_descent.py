@@ -10,7 +10,8 @@ the loss. The second term is a prior: sources differ by a factor of about e, aro
 beforehand of classes, exp(m_k): the square of the trust in the labels of a source, as rows get it
 in `learn_weights`, over that in labels of the same classes elsewhere; times the share of its
 classes in judging over that in training. For numbers, exp(m_k) is one over the mean squared
-leave-one-out residual of the source. Where nothing tells sources apart, they keep their weights.
+leave-one-out residual of the source. Chance alone lowers F a little where sources are alike, so
+that steepest descent is followed only to an F lower than at the start by 1/2.
 
 Classes are judged by squared error at the best common scale of the outputs (`ScaledSquaredError`):
 wrong labels shrink the outputs, so a loss that minds their size would ask for as many wrong labels
@@ -36,6 +37,8 @@ _TINY = 1e-300
 _TRIALS = 3  # points looked at along one direction
 _LARGEST_TRIAL = 4.0  # times the point before
 _SETTLED = 0.05  # a step that lowers F by less is the last
+_TELLS_APART = 0.5  # by which F falls before steepest descent is followed: chance lowers it too
+_LEAST_JUDGES = 2  # fewer can be predicted exactly, and log J has no bottom
 
 
 class _Point(NamedTuple):
@@ -51,14 +54,18 @@ class _Point(NamedTuple):
 def descend_by_source(
     problem, sample_weight, alpha, ties, *, labels=None, max_iter=3, on_step=None
 ):
-    """Learn one factor per source: see the top of this file.
+    """Learn one factor per source, its weight over the start weight.
+
+    The paper's section 3.4 ties the weights of a source and steps along their derivative. Here the
+    steps have a loss, a prior and lengths of their own: see the top of this file.
 
     Parameters
     ----------
     problem : Problem
     sample_weight : tensor of shape (n,)
-        Start weights.
+        Start weights, at least 0, with a sum above 0.
     alpha : float
+        Ridge penalty, at least 0.
     ties : int64 tensor of shape (n,)
         Codes of the sources.
     labels : int64 tensor of shape (n,), optional
@@ -72,7 +79,31 @@ def descend_by_source(
     Returns
     -------
     Descent
-        Its factors have mean 1 over the start weights and lie between 1/100 and 100.
+        Its factors have mean 1 over the start weights. The largest is at most 10,000 times the
+        smallest. All are 1 if the loss is that of fewer than two judges.
+
+    Raises
+    ------
+    ValueError
+        As `evaluate`.
+
+    References
+    ----------
+    Dukler et al., "DIVA: Dataset Derivative of a Learning Task", ICLR 2022, section 3.4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdiva.loo import Problem, SquaredError, ValueTargets, descend_by_source
+    >>> features = torch.linspace(-1, 1, 40, dtype=torch.float64)[:, None]
+    >>> source = torch.arange(40) % 2
+    >>> noise = source * torch.randn(40, generator=torch.Generator().manual_seed(0))
+    >>> targets = ValueTargets(features + noise[:, None])
+    >>> problem = Problem(features, targets, loss=SquaredError())
+    >>> weight = torch.ones(40, dtype=torch.float64)
+    >>> exact, noisy = descend_by_source(problem, weight, 0.1, source).factor[:2]
+    >>> bool(noisy < exact / 2)
+    True
     """
     if labels is None:
         start = evaluate(problem, sample_weight, alpha)
@@ -135,13 +166,12 @@ def _class_weights_of_judges(problem, n_classes):
 class _Search:
     """The objective F of one problem, and steps down it."""
 
-    def __init__(self, problem, sample_weight, alpha, ties, start, prior=None):
+    def __init__(self, problem, sample_weight, alpha, ties, start, prior):
         self.problem, self.sample_weight = problem, sample_weight
         self.alpha, self.ties = alpha, ties
         self.judge_weight, self.units = judges(problem)
         tied = Ties(ties, sample_weight.double())
         self.share = tied.weight / tied.weight.sum()
-        prior = torch.zeros_like(self.share) if prior is None else prior
         self.prior = self._centered(prior)
         loss, losses = self._losses(start)
         self.n_judges = self._effective_judges(losses)
@@ -150,12 +180,16 @@ class _Search:
     def points(self, max_iter):
         """Yield the start and where every step leads to."""
         yield self.start
+        if self.n_judges < _LEAST_JUDGES:
+            return
         point, n_steps = self.start, 0
         favoured = self._at(self.prior)
         if self.start.objective - favoured.objective > _SETTLED:
             yield favoured
             point, n_steps = favoured, 1
         while n_steps < max_iter and (lower := self._lower_point(point)) is not None:
+            if self.start.objective - lower.objective < _TELLS_APART:
+                return
             yield lower
             settled = point.objective - lower.objective < _SETTLED
             point, n_steps = lower, max_iter if settled else n_steps + 1

@@ -88,9 +88,14 @@ def test_a_site_with_noisy_targets_gets_less_than_half(seed):
 
 @pytest.mark.parametrize("name", LOAD)
 def test_sites_that_are_equal_keep_about_their_weights(name):
-    X, y, site = site_data(name, 3, 0.0, 0)
-    weight = DivaReweighter().fit(X, y, sources=site).source_weight_
-    assert weight.max() < 2.5 * weight.min()
+    """Most of them: some draws of 300 rows give one site more to teach than another."""
+    ratios = []
+    for seed in range(5):
+        X, y, site = site_data(name, 3, 0.0, seed)
+        weight = DivaReweighter().fit(X, y, sources=site).source_weight_
+        ratios.append(weight.max() / weight.min())
+    assert np.median(ratios) < 1.05
+    assert max(ratios) < 4
 
 
 def test_a_judge_of_its_own_decides():

@@ -1,13 +1,20 @@
 """One weight per source: the objective and its gradient by refits, and what is found and left."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
-from skdiva.loo import LogLoss, SquaredError, curate, evaluate, judge
+from skdiva.loo import SquaredError, curate, evaluate, judge
 from skdiva.loo.source_descent import _prior, _Search, descend_by_source
 from tests.cases import Case
+from tests.loo.source_objective import (
+    differentiable_predictions,
+    n_judges,
+    objective,
+    shares,
+)
 from tests.oracles import loo_predictions
 from tests.tolerances import assert_close
 
@@ -48,56 +55,6 @@ def start(data, ties, **changes):
     return data.problem(**changes), data.sample_weight, data.alpha, ties
 
 
-def shares(data, ties):
-    total = torch.stack([data.sample_weight[ties == t].sum() for t in range(int(ties.max()) + 1)])
-    return total / total.sum()
-
-
-def refitted_losses(data, log_factor, ties, predict=loo_predictions):
-    """Losses (n,) of leave-one-out predictions with the weights of the sources so changed."""
-    factor = log_factor.exp() / (shares(data, ties) @ log_factor.exp())
-    predictions = predict(data._replace(sample_weight=data.sample_weight * factor[ties]))
-    if isinstance(data.loss, LogLoss):
-        even = 1 / 3
-        root = data.validation_weight.sqrt()[:, None]
-        outputs, targets = root * (predictions - even), root * (data.values - even)
-        solved = torch.linalg.lstsq(outputs.reshape(-1, 1), targets.reshape(-1, 1)).solution
-        predictions = even + solved.clamp(min=0) * (predictions - even)
-    return (predictions - data.values).square().sum(dim=1)
-
-
-def n_judges(data, ties):
-    losses = data.validation_weight * refitted_losses(data, torch.zeros(4).double(), ties)
-    if data.groups is not None:
-        losses = torch.stack([losses[data.groups == g].sum() for g in data.groups.unique()])
-    return float(losses.sum() ** 2 / losses.square().sum())
-
-
-def centered(data, log_factor, ties):
-    return log_factor - (shares(data, ties) @ log_factor.exp()).log()
-
-
-def objective(data, log_factor, ties, predict=loo_predictions, prior=PRIOR):
-    log_factor, prior = (centered(data, x, ties) for x in (log_factor, prior))
-    losses = refitted_losses(data, log_factor, ties, predict)
-    mean = data.validation_weight @ losses / data.validation_weight.sum()
-    return n_judges(data, ties) * mean.log() + 0.5 * (log_factor - prior).square().sum()
-
-
-def differentiable_predictions(data):
-    """The same by a linear solve per row (group), for autograd to pass through."""
-    ones = torch.ones(len(data.features), 1, dtype=torch.float64)
-    rows = torch.cat([data.features, ones], dim=1)
-    penalty = torch.diag(torch.tensor([data.alpha] * data.features.shape[1] + [0.0]).double())
-    groups = torch.arange(len(rows)) if data.groups is None else data.groups
-    predictions = []
-    for row, group in zip(rows, groups, strict=True):
-        weighted = rows * (data.sample_weight * (groups != group))[:, None]
-        coef = torch.linalg.solve(weighted.T @ rows + penalty, weighted.T @ data.ridge_values)
-        predictions.append(row @ coef)
-    return torch.stack(predictions) + (data.values - data.ridge_values)
-
-
 def searched(data, log_factor):
     search = _Search(*start(data, TIES), evaluate(*start(data, TIES)[:3]), PRIOR)
     return search, search._at(log_factor)
@@ -108,24 +65,22 @@ def test_the_objective_is_that_of_refits(data):
     assert search.n_judges == pytest.approx(n_judges(data, TIES), rel=1e-9)
     zero = torch.zeros(4, dtype=torch.float64)
     for log_factor, found in ((zero, search.start), (LOG_FACTOR, point)):
-        expected = float(objective(data, log_factor, TIES))
+        expected = float(objective(data, log_factor, TIES, PRIOR))
         assert found.objective == pytest.approx(expected, rel=1e-9)
 
 
 def test_its_gradient_is_that_of_refits(data):
     search, point = searched(data, LOG_FACTOR)
     steps = 1e-5 * torch.eye(4, dtype=torch.float64)
-    expected = [
-        float(objective(data, LOG_FACTOR + h, TIES) - objective(data, LOG_FACTOR - h, TIES)) / 2e-5
-        for h in steps
-    ]
+    at = partial(objective, data, ties=TIES, prior=PRIOR)
+    expected = [float(at(LOG_FACTOR + h) - at(LOG_FACTOR - h)) / 2e-5 for h in steps]
     assert_close(search._gradient(point), torch.tensor(expected), 1e-6)
 
 
 def test_its_gradient_is_that_of_autograd(data):
     search, point = searched(data, LOG_FACTOR)
     log_factor = LOG_FACTOR.clone().requires_grad_()
-    value = objective(data, log_factor, TIES, differentiable_predictions)
+    value = objective(data, log_factor, TIES, PRIOR, differentiable_predictions)
     (expected,) = torch.autograd.grad(value, log_factor)
     assert_close(search._gradient(point), expected, 1e-8)  # lstsq is a little less exact
 
@@ -155,7 +110,9 @@ def test_steps_go_down(data, max_iter):
 
 
 def test_many_steps_end_where_the_gradient_vanishes():
-    search, _ = searched(CASES["classes"].data(), LOG_FACTOR)
+    data, ties = sources(1.0)
+    arguments = start(data, ties, validation_weight=(ties > 0).double())
+    search = _Search(*arguments, evaluate(*arguments[:3]), torch.zeros(4, dtype=torch.float64))
     *_, last = search.points(50)
     assert search._gradient(last).norm() < 0.2 * search._gradient(search.start).norm()
 
@@ -173,7 +130,30 @@ def test_a_source_with_wrong_labels_gets_less_than_half(n_sources, seed):
 def test_sources_that_are_equal_stay_nearly_so(seed):
     data, ties = sources(0.0, seed=seed)
     factor = descend_by_source(*start(data, ties), labels=data.labels).factor
-    assert 0.6 < factor.min() <= factor.max() < 1.6
+    assert 0.8 < factor.min() <= factor.max() < 1.25
+
+
+def test_a_fall_that_alike_sources_show_too_moves_none():
+    data, ties = sources(0.0)
+    arguments = start(data, ties)
+    search = _Search(*arguments, evaluate(*arguments[:3]), torch.zeros(4, dtype=torch.float64))
+    start_at, *further = search.points(3)
+    lower = search._lower_point(start_at)
+    assert 0 < start_at.objective - lower.objective < 0.5
+    assert further == []
+
+
+@pytest.mark.parametrize("judged", ["row", "validation row"])
+def test_a_single_judge_moves_no_weight(judged):
+    data, ties = sources(0.4)
+    one = (torch.arange(300) == 7).double()
+    changes = {"validation_weight": one}
+    if judged == "validation row":
+        rows = torch.tensor([7])
+        changes = {"validation": (data.features[rows], data.targets().select(rows))}
+    descent = descend_by_source(*start(data, ties, **changes), labels=data.labels)
+    assert (descent.n_steps, len(descent.loss_path)) == (0, 1)
+    assert (descent.factor == 1).all()
 
 
 def test_the_prior_is_the_trust_in_labels_of_a_source():
@@ -234,7 +214,7 @@ def test_rows_that_do_not_judge_do_not_vote():
         name: float(descend_by_source(*start(data, ties, validation_weight=judges)).factor[0])
         for name, judges in judging.items()
     }
-    assert weight["others"] < 0.5 * weight["all"] < weight["all"] < 1 < 2 < weight["itself"]
+    assert weight["others"] < 0.5 * weight["all"] < weight["all"] <= 1 < 2 < weight["itself"]
 
 
 def test_validation_rows_judge_alone():
@@ -284,7 +264,8 @@ def test_factors_are_bounded():
     data, ties = sources(1.0)
     judges = (ties > 0).double()
     how = {"validation_weight": judges}
-    search = _Search(*start(data, ties, **how), evaluate(*start(data, ties, **how)[:3]))
+    arguments = start(data, ties, **how)
+    search = _Search(*arguments, evaluate(*arguments[:3]), torch.zeros(4, dtype=torch.float64))
     far = search._at(torch.tensor([-50.0, 50.0, 0.0, 0.0], dtype=torch.float64)).log_factor
     assert float(far.max() - far.min()) == pytest.approx(2 * math.log(100))
 
