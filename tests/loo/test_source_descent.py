@@ -130,7 +130,7 @@ def test_a_source_with_wrong_labels_gets_less_than_half(n_sources, seed):
 def test_sources_that_are_equal_stay_nearly_so(seed):
     data, ties = sources(0.0, seed=seed)
     factor = descend_by_source(*start(data, ties), labels=data.labels).factor
-    assert 0.8 < factor.min() <= factor.max() < 1.25
+    assert 0.6 < factor.min() <= factor.max() < 1.6
 
 
 def test_a_fall_that_alike_sources_show_too_moves_none():
@@ -139,7 +139,7 @@ def test_a_fall_that_alike_sources_show_too_moves_none():
     search = _Search(*arguments, evaluate(*arguments[:3]), torch.zeros(4, dtype=torch.float64))
     start_at, *further = search.points(3)
     lower = search._lower_point(start_at)
-    assert 0 < start_at.objective - lower.objective < 0.5
+    assert 0 < start_at.objective - lower.objective < 0.25
     assert further == []
 
 
