@@ -48,8 +48,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         classes, weights are the squared probabilities that the labels are right, by a model of
         label noise fitted to leave-one-out outputs, and one step of up to 0.5 follows, smaller if
         less than a fifth of the labels seem wrong; no step if all seem right. With ``sources``:
-        steps that settle between the loss of the judges and what is known beforehand, none where
-        chance explains them (see the guide). For targets or with ``X_val``: steps of 0.25, as many
+        steps that settle between the loss of the judges and what is known beforehand (see the
+        guide). For targets or with ``X_val``: steps of 0.25, as many
         as lower the error (absolute, or of classes) of held-out rows by more than its standard
         error.
     max_iter : int, default=3

@@ -10,8 +10,8 @@ the loss. The second term is a prior: sources differ by a factor of about e, aro
 beforehand of classes, exp(m_k): the square of the trust in the labels of a source, as rows get it
 in `learn_weights`, over that in labels of the same classes elsewhere; times the share of its
 classes in judging over that in training. For numbers, exp(m_k) is one over the mean squared
-leave-one-out residual of the source. Chance alone lowers F a little where sources are alike, so
-that steepest descent is followed only to an F lower than at the start by 1/4.
+leave-one-out residual of the source. Chance lowers F a little too: sources that
+are alike may part.
 
 Classes are judged by squared error at the best common scale of the outputs (`ScaledSquaredError`):
 wrong labels shrink the outputs, so a loss that minds their size would ask for as many wrong labels
@@ -37,7 +37,6 @@ _TINY = 1e-300
 _TRIALS = 3  # points looked at along one direction
 _LARGEST_TRIAL = 4.0  # times the point before
 _SETTLED = 0.05  # a step that lowers F by less is the last
-_TELLS_APART = 0.25  # by which F falls before steepest descent is followed: chance lowers it too
 _LEAST_JUDGES = 2  # fewer can be predicted exactly, and log J has no bottom
 
 
@@ -188,8 +187,6 @@ class _Search:
             yield favoured
             point, n_steps = favoured, 1
         while n_steps < max_iter and (lower := self._lower_point(point)) is not None:
-            if self.start.objective - lower.objective < _TELLS_APART:
-                return
             yield lower
             settled = point.objective - lower.objective < _SETTLED
             point, n_steps = lower, max_iter if settled else n_steps + 1

@@ -133,16 +133,6 @@ def test_sources_that_are_equal_stay_nearly_so(seed):
     assert 0.6 < factor.min() <= factor.max() < 1.6
 
 
-def test_a_fall_that_alike_sources_show_too_moves_none():
-    data, ties = sources(0.0)
-    arguments = start(data, ties)
-    search = _Search(*arguments, evaluate(*arguments[:3]), torch.zeros(4, dtype=torch.float64))
-    start_at, *further = search.points(3)
-    lower = search._lower_point(start_at)
-    assert 0 < start_at.objective - lower.objective < 0.25
-    assert further == []
-
-
 @pytest.mark.parametrize("judged", ["row", "validation row"])
 def test_a_single_judge_moves_no_weight(judged):
     data, ties = sources(0.4)
