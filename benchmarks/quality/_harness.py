@@ -4,8 +4,9 @@ import argparse
 import time
 from collections import defaultdict
 from importlib.metadata import version
+from math import sqrt
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
 import joblib
 from sklearn.metrics import (
@@ -66,6 +67,16 @@ def means_by_problem(jobs, answers):
         problem: {method: average(run[method] for run in found) for method in found[0]}
         for problem, found in runs.items()
     }
+
+
+def t_value(differences, test_share):
+    """Mean over its standard error, corrected for overlapping training sets (Nadeau, Bengio)."""
+    spread = stdev(differences)
+    if spread == 0:
+        return 0.0
+    return fmean(differences) / (
+        spread * sqrt(1 / len(differences) + test_share / (1 - test_share))
+    )
 
 
 def run_parallel(function, jobs, n_jobs):

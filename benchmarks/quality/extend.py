@@ -10,10 +10,10 @@ over the share of the pool that was added (the area under the curve).
 
 from collections import defaultdict
 from itertools import product
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
-from _harness import markdown_table, parser, run_parallel, where_it_ran, write
+from _harness import markdown_table, parser, run_parallel, t_value, where_it_ran, write
 from _sets import CLEAN, OWN, available, load
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -111,16 +111,11 @@ def area_table(runs):
     for (name, rate), found in runs.items():
         methods = [*PEERS, *OURS]
         row = [name, f"{rate:.0%}", *(fmean(one[method] for one in found) for method in methods)]
-        rows.append(row + [t_value([one[OURS[0]] - one[peer] for one in found]) for peer in PEERS])
+        for peer in PEERS:
+            row.append(t_value([one[OURS[0]] - one[peer] for one in found], TEST_SHARE))
+        rows.append(row)
     header = ["set", "wrong", *PEERS, *OURS, *(f"t: {peer}" for peer in PEERS)]
     return markdown_table("|".join(header), rows)
-
-
-def t_value(differences):
-    """Mean over its standard error, corrected for overlapping training sets (Nadeau, Bengio)."""
-    spread, n = stdev(differences), len(differences)
-    overlap = 1 / n + TEST_SHARE / (1 - TEST_SHARE)
-    return fmean(differences) / (spread * overlap**0.5) if spread else 0.0
 
 
 def stop_table(runs):

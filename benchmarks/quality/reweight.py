@@ -11,12 +11,11 @@ own (`few_shot.py`), without wrong labels. Nothing is tuned here.
 
 from collections import defaultdict
 from itertools import product
-from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 
 import few_shot
 import numpy as np
-from _harness import markdown_table, parser, run_parallel, where_it_ran, write
+from _harness import markdown_table, parser, run_parallel, t_value, where_it_ran, write
 from _methods import Rows, cleanlab_logistic
 from _sets import CLEAN, OWN, available, load
 from _training import errors_of
@@ -90,7 +89,7 @@ def harm_table(runs, names):
             differences = [
                 run[model, method] - given for run, given in zip(runs[name, 0.0], base, strict=True)
             ]
-            row += [fmean(differences), t_value(differences)]
+            row += [fmean(differences), t_value(differences, TEST_SHARE)]
         rows.append(row)
     for model in MODELS:
         own = [row for row in rows if row[0] == model]
@@ -100,15 +99,6 @@ def harm_table(runs, names):
             rows[-1] += [means[i], max(row[i + 3] for row in own)]
     header = "model|set|as given|" + "|".join(f"{method}|t" for method in WEIGHTS[1:4])
     return markdown_table(header, rows)
-
-
-def t_value(differences):
-    """Mean over its standard error, corrected for overlapping training sets (Nadeau, Bengio)."""
-    spread = stdev(differences)
-    if spread == 0:
-        return 0.0
-    n = len(differences)
-    return fmean(differences) / (spread * sqrt(1 / n + TEST_SHARE / (1 - TEST_SHARE)))
 
 
 def gap_table(runs, names):
