@@ -111,9 +111,8 @@ def area_table(runs):
     for (name, rate), found in runs.items():
         methods = [*PEERS, *OURS]
         row = [name, f"{rate:.0%}", *(fmean(one[method] for one in found) for method in methods)]
-        for peer in PEERS:
-            row.append(t_value([one[OURS[0]] - one[peer] for one in found], TEST_SHARE))
-        rows.append(row)
+        for_peers = ([one[OURS[0]] - one[peer] for one in found] for peer in PEERS)
+        rows.append(row + [t_value(differences, TEST_SHARE) for differences in for_peers])
     header = ["set", "wrong", *PEERS, *OURS, *(f"t: {peer}" for peer in PEERS)]
     return markdown_table("|".join(header), rows)
 

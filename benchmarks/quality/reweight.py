@@ -117,7 +117,9 @@ def gap_table(runs, names):
         means = {method: fmean(run[model, method] for run in found) for method in WEIGHTS}
         gap = means["as given"] - means["known clean"]
         label = rate if rate == "all" else f"{rate:.0%}"
-        closed = [f"{(means['as given'] - means[m]) / gap:.0%}" for m in WEIGHTS[1:-1]]
+        closed = [
+            f"{(means['as given'] - means[m]) / gap:.0%}" if gap else "" for m in WEIGHTS[1:-1]
+        ]
         rows.append([model, label, *means.values(), *closed])
     header = "|".join(["model", "wrong", *WEIGHTS, *(f"closed: {m}" for m in WEIGHTS[1:-1])])
     return markdown_table(header, rows)
