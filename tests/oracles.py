@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from skdiva.loo import brute_force_derivative, brute_force_loo
-from skdiva.loo.brute_force import refit
+from skdiva.loo._brute_force import refit
 
 _STEP = 1e-6  # relative change of a prediction, to see how much the loss gradient changes
 _TYPICAL = 1e-2  # a row made of small numbers is judged as if made of this share of typical ones

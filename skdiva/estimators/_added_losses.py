@@ -8,10 +8,10 @@ import copy
 import numpy as np
 import torch
 
-from skdiva.arrays.containers import to_host
+from skdiva.arrays._containers import to_host
 from skdiva.estimators._pool_blocks import PoolBlocks
-from skdiva.loo.extension import extend
-from skdiva.loo.loss_path import loss_path
+from skdiva.loo.pool._greedy import extend
+from skdiva.loo.pool._loss_path import loss_path
 
 _CLOSE = 1e-3  # of the largest, for float32 and for what networks compute on other rows at a time
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skdiva.arrays.containers import to_host
+from skdiva.arrays._containers import to_host
 from skdiva.estimators._targets import Classes, Numbers
 
 
@@ -59,7 +59,7 @@ class Probability(_Criterion):
 
     def judge(self, posed):
         """Curate the weights and score the training rows."""
-        from skdiva.loo.expected_f1 import expected_f1_threshold
+        from skdiva.loo.noise._thresholds import expected_f1_threshold
 
         start, final, factor, noise = posed.curate()
         self.keep_model(posed, final)
@@ -76,7 +76,7 @@ class Probability(_Criterion):
 
     def score(self, rows, target):
         """Score new rows by the outputs of the model of the curated weights."""
-        from skdiva.loo.noise_model import NoiseModel
+        from skdiva.loo.noise._transition import NoiseModel
 
         outputs = self.predict(rows)
         tensors = {name: _tensor(self.noise[name]) for name in ("offset", "transition")}
@@ -96,8 +96,8 @@ class Derivative(_Criterion):
 
     def score(self, rows, target):
         """Score new rows by the derivative at weight zero."""
-        from skdiva.loo.joint_problem import augmented_rows
-        from skdiva.loo.new_rows import NewRowForm
+        from skdiva.loo.joint._problem import augmented_rows
+        from skdiva.loo.ridge._new_rows import NewRowForm
 
         if self.form is None:
             raise ValueError(
@@ -127,7 +127,7 @@ class Residual(_Criterion):
 
     def judge(self, posed):
         """Score the training rows at the start weights."""
-        from skdiva.loo.label_scores import leave_one_out_deviation, robust_scale
+        from skdiva.loo.noise._residuals import leave_one_out_deviation, robust_scale
 
         start = posed.evaluate()
         self.keep_model(posed, start)
@@ -141,7 +141,7 @@ class Residual(_Criterion):
         return self._size(self.predict(rows) - target.values)
 
     def _size(self, residuals):
-        from skdiva.loo.label_scores import root_mean_square
+        from skdiva.loo.noise._residuals import root_mean_square
 
         return to_host(root_mean_square(_tensor(residuals / self.scale)))
 
@@ -165,6 +165,6 @@ def _plain(part):
 
 
 def _tensor(array):
-    from skdiva.arrays.convert import to_tensor
+    from skdiva.arrays._convert import to_tensor
 
     return to_tensor(array, "cpu", array.dtype.name)

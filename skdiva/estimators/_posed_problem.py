@@ -9,24 +9,24 @@ from functools import partial
 import torch
 from tqdm.auto import tqdm
 
-from skdiva.arrays.containers import to_host
-from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_tensor
+from skdiva.arrays._containers import to_host
+from skdiva.arrays._convert import all_finite, choose_device, choose_dtype, to_tensor
 from skdiva.estimators._feature_maps import TransformedFeatures
 from skdiva.estimators._pool_blocks import PoolBlocks
 from skdiva.estimators._targets import Classes
 from skdiva.features._choice import Labels
-from skdiva.loo.curation import curate, learn_weights
-from skdiva.loo.evaluation import evaluate, fit_ridge, new_row_form
-from skdiva.loo.extension import extend
-from skdiva.loo.joint_gram import JointGram
-from skdiva.loo.joint_problem import JointProblem
-from skdiva.loo.judged_steps import descend_if_it_helps
-from skdiva.loo.losses import LogLoss, SquaredError
-from skdiva.loo.penalty import choose_penalty
-from skdiva.loo.problem import Problem
-from skdiva.loo.source_descent import descend_by_source
-from skdiva.loo.targets import ClassTargets, ValueTargets
-from skdiva.loo.weight_descent import descend
+from skdiva.loo._evaluation import evaluate, fit_ridge, new_row_form
+from skdiva.loo._losses import LogLoss, SquaredError
+from skdiva.loo._penalty import choose_penalty
+from skdiva.loo._problem import Problem
+from skdiva.loo._targets import ClassTargets, ValueTargets
+from skdiva.loo.joint._gram import JointGram
+from skdiva.loo.joint._problem import JointProblem
+from skdiva.loo.pool._greedy import extend
+from skdiva.loo.weights._curation import curate, learn_weights
+from skdiva.loo.weights._descent import descend
+from skdiva.loo.weights._early_stopping import descend_if_it_helps
+from skdiva.loo.weights._sources import descend_by_source
 
 
 class PosedProblem:

@@ -6,14 +6,14 @@ import copy
 import torch
 from torch import nn
 
-from skdiva.arrays.memory import is_out_of_memory
 from skdiva.features._network_checks import (
     bad_rows,
     close,
     no_match,
     require_complete,
 )
-from skdiva.loo.precision import full_float32
+from skdiva.loo.ridge._precision import full_float32
+from skdiva.loo.rows._budget import is_out_of_memory
 
 _ERRORS_OF_BAD_ROWS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 

@@ -2,7 +2,6 @@
 
 import torch
 
-from skdiva.arrays.memory import is_out_of_memory
 from skdiva.features._forward_pass import ForwardPass
 from skdiva.features._jacobian_product import backward_product, forward_product
 from skdiva.features._kinds import choose_kinds
@@ -15,7 +14,8 @@ from skdiva.features._row_gradients import (
     summed_gradients,
     vectorised_gradients,
 )
-from skdiva.loo.precision import full_float32
+from skdiva.loo.ridge._precision import full_float32
+from skdiva.loo.rows._budget import is_out_of_memory
 
 
 class PerSampleGradients:

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 
-from skdiva.arrays.containers import append_rows
+from skdiva.arrays._containers import append_rows
 
 FIRST, SECOND = np.arange(6.0).reshape(3, 2), np.arange(4.0).reshape(2, 2)
 BOTH = np.concatenate([FIRST, SECOND])

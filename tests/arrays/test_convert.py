@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from skdiva.arrays.containers import (
+from skdiva.arrays._containers import (
     is_tensor,
     refuse_mixed_devices,
     row_index,
     to_host,
     without_graph,
 )
-from skdiva.arrays.convert import all_finite, choose_device, choose_dtype, to_tensor
+from skdiva.arrays._convert import all_finite, choose_device, choose_dtype, to_tensor
 
 CPU = torch.device("cpu")
 

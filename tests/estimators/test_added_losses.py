@@ -14,7 +14,7 @@ from sklearn.preprocessing import QuantileTransformer, StandardScaler, TargetEnc
 from skdiva import DivaExtender
 from skdiva.estimators._added_losses import added_losses
 from skdiva.features import JacobianFeaturizer
-from skdiva.loo.brute_force import brute_force_loo
+from skdiva.loo._brute_force import brute_force_loo
 from tests.estimators.data import classes, numbers
 
 N_CORE, N_POOL = 40, 100

@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from skdiva import DivaExtender
-from skdiva.loo.brute_force import refit
+from skdiva.loo._brute_force import refit
 from tests.estimators.data import classes, numbers
 
 PLAIN = {"featurizer": None, "alpha": 2.0}

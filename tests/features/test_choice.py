@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
 from skdiva.features._choice import Labels, candidates, loo_losses, read_labels
 from skdiva.loo import ClassTargets, ValueTargets, brute_force_loo
-from skdiva.loo.brute_force import refit
+from skdiva.loo._brute_force import refit
 
 PAIRS = [("linear", None), ("rbf", 0.1), ("rbf", 0.5), ("laplacian", 0.2)]
 EXPONENTS = np.arange(-6, 5.01, 0.5)  # of penalties, in mean eigenvalues

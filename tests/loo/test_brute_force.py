@@ -7,7 +7,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from skdiva.loo import brute_force_derivative, brute_force_loo
-from skdiva.loo.brute_force import refit
+from skdiva.loo._brute_force import refit
 from tests.cases import NAMED, Case
 from tests.oracles import loo_loss, loo_predictions, loss_gradient
 from tests.tolerances import assert_close

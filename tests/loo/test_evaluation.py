@@ -11,7 +11,7 @@ from skdiva.loo import (
     new_row_form,
     predict_leave_one_out,
 )
-from skdiva.loo.precision import InsufficientPrecisionError
+from skdiva.loo.ridge._precision import InsufficientPrecisionError
 from tests.cases import Case
 from tests.oracles import reference
 from tests.tolerances import assert_close, assert_rows_close

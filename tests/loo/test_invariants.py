@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skdiva.loo import evaluate, fit_ridge, predict_leave_one_out
-from skdiva.loo.dual import DualSmoother
-from skdiva.loo.leave_one_out import leave_one_out
-from skdiva.loo.primal import PrimalSmoother
-from skdiva.loo.weight_derivative import loo_weight_derivative
+from skdiva.loo._leave_one_out import leave_one_out
+from skdiva.loo._weight_derivative import loo_weight_derivative
+from skdiva.loo.ridge._dual import DualSmoother
+from skdiva.loo.ridge._primal import PrimalSmoother
 from tests.cases import Case
 from tests.oracles import reference
 from tests.strategies import SETTINGS, cases

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from skdiva.loo import evaluate
-from skdiva.loo.leave_one_out import leave_one_out
+from skdiva.loo._leave_one_out import leave_one_out
 from tests.cases import Case
 from tests.tolerances import assert_close
 

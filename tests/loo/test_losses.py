@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from skdiva.loo import LogLoss, SquaredError, ValueTargets, losses
-from skdiva.loo.losses import ScaledSquaredError, check_loss
+from skdiva.loo import LogLoss, SquaredError, ValueTargets
+from skdiva.loo import _losses as losses
+from skdiva.loo._losses import ScaledSquaredError, check_loss
 from tests.cases import LOSSES
 from tests.tolerances import assert_close
 

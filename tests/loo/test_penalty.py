@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skdiva.loo import choose_penalty
-from skdiva.loo.brute_force import refit
+from skdiva.loo._brute_force import refit
 from tests.cases import Case
 from tests.oracles import loo_loss, loo_predictions
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skdiva.loo import ClassTargets, ValueTargets
-from skdiva.loo.targets import ridge_targets
+from skdiva.loo._targets import ridge_targets
 
 LABELS = torch.tensor([2, 0, 1, 2, 1])
 ONE_HOT = torch.nn.functional.one_hot(LABELS, 3).double()

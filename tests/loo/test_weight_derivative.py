@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 
 from skdiva.loo import ClassTargets, ValueTargets, evaluate
-from skdiva.loo.brute_force import refit
+from skdiva.loo._brute_force import refit
 from tests.cases import Case
 from tests.oracles import loo_loss
 from tests.strategies import SETTINGS, cases

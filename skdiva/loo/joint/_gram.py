@@ -1,0 +1,93 @@
+"""The Gram matrix of per-output Jacobians, summed over tiles of parameters.
+
+All outputs share the parameters, so the rows of the ridge model are pairs (sample, output), and
+their inner products are all that it needs to know: n k x n k numbers, however many parameters
+there are.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skdiva.loo.ridge._products import add_symmetric_product, zeros_square
+
+_COLUMNS = 2048  # centred at a time: the copy is small
+
+
+class JointGram(NamedTuple):
+    """Inner products of Jacobian rows, best centred by the mean over the training samples.
+
+    Attributes
+    ----------
+    train : tensor of shape (n, k, n * k)
+        Of the training samples with each other.
+    validation : tensor of shape (m, k, n * k) or None
+        Of validation samples with the training samples.
+    """
+
+    train: Tensor
+    validation: Tensor | None = None
+
+    @classmethod
+    def from_tiles(cls, tiles, n_train, *, center=True):
+        """Sum the inner products over tiles of columns.
+
+        Parameters
+        ----------
+        tiles : iterable of tensors of shape (n_train + n_validation, k, width)
+            Together they hold every column once.
+        n_train : int
+            Number of training samples; they come first.
+        center : bool, default=True
+            Subtract the mean of every output over the training samples: where there are intercepts
+            it changes nothing but the size of the numbers.
+
+        Returns
+        -------
+        JointGram
+        """
+        train = across = None
+        parts = (part for tile in tiles for part in tile.split(_COLUMNS, dim=2))
+        for part in parts:
+            n_outputs = part.shape[1]
+            if center:
+                part = part - part[:n_train].mean(dim=0)
+            part = part.flatten(0, 1)
+            rows, others = part[: n_train * n_outputs], part[n_train * n_outputs :]
+            if train is None:
+                train = zeros_square(rows.T)
+                across = rows.new_zeros((len(others), len(rows)))
+            add_symmetric_product(train, rows.T, rows.T)
+            across.addmm_(others, rows.T)
+        _mirror_upper_in_place(train)
+        shape = (-1, n_outputs, n_train * n_outputs)
+        return cls(train.reshape(shape), across.reshape(shape) if len(across) else None)
+
+
+def center_gram(gram, weight, n_outputs):
+    """Centre rows and columns in place by the weighted mean of every output.
+
+    Parameters
+    ----------
+    gram : tensor of shape (n * k, n * k)
+    weight : tensor of shape (n,)
+        Adds up to 1.
+    n_outputs : int
+        k.
+    """
+    by_column = gram.unflatten(1, (-1, n_outputs))
+    by_column -= torch.einsum("rnk,n->rk", by_column, weight)[:, None]
+    by_row = gram.unflatten(0, (-1, n_outputs))
+    by_row -= torch.einsum("nkr,n->kr", by_row, weight)
+    return gram
+
+
+def _mirror_upper_in_place(matrix, block=1024):
+    """Fill the lower triangle from the upper one without a second matrix."""
+    n = len(matrix)
+    for start in range(0, n, block):
+        rows = slice(start, min(start + block, n))
+        square = matrix[rows, rows]
+        square.copy_(torch.triu(square) + torch.triu(square, 1).T)
+        matrix[rows.stop :, rows] = matrix[rows, rows.stop :].T

@@ -1,0 +1,106 @@
+"""Cores and pools to extend them by, and what their answers should be, by refits."""
+
+import torch
+
+from skdiva.loo._brute_force import refit
+from tests.cases import Case
+from tests.oracles import loo_loss
+
+# Forward differences of sixth order: weights of pool rows cannot be negative.
+_STEP = 1e-3
+_FORWARD = (-49 / 20, 6.0, -15 / 2, 20 / 3, -15 / 4, 6 / 5, -1 / 6)
+
+CASES = {
+    "squared error": Case(20, 4, 2),
+    "classes": Case(20, 4, 3, "log_loss"),
+    "initial outputs": Case(20, 4, 3, "log_loss", initial_outputs=True),
+    "wide": Case(10, 15, 2, relative_alpha=1.0),
+    "groups": Case(20, 4, 2, grouping="ragged", batch_size=3),
+    "groups of classes": Case(20, 4, 3, "log_loss", grouping="ragged"),
+    "groups larger than p": Case(20, 3, 2, grouping="long"),
+    "no intercept": Case(20, 4, 2, fit_intercept=False),
+    "a row that decides its own prediction": Case(20, 4, 2, row_scale=1e4),
+    "such a row in a group": Case(20, 4, 2, row_scale=1e4, grouping="ragged"),
+    "means of 1000": Case(20, 4, 2, large_means=True),
+}
+
+
+def core_of(case, **where):
+    """A core: all its rows train with weight 1 and judge with weight 1."""
+    data = case.data(**where)
+    ones = torch.ones_like(data.sample_weight)
+    return data._replace(sample_weight=ones, validation_weight=ones)
+
+
+def other_rows(case, n_rows, seed=77, **where):
+    """Rows of the same kind that are not in the core."""
+    changes = {"n_rows": n_rows, "row_scale": 1.0, "seed": seed, "grouping": None}
+    rows = Case(**(vars(case) | changes)).data(**where)
+    if case.large_means:  # their signs were drawn too
+        center = Case(**(vars(case) | {"row_scale": 1.0})).data(**where).features.mean(dim=0)
+        rows.features.add_(center - rows.features.mean(dim=0))
+    return rows
+
+
+def blocks_of(rows, size=4):
+    """The rows as a pool: a list of blocks."""
+    numbers = torch.arange(len(rows.features), device=rows.features.device).split(size)
+    return [(rows.features[part], rows.targets().select(part)) for part in numbers]
+
+
+def grown(core, pool, chosen, weight=1.0):
+    """The core with some rows of the pool, which train with a weight and judge nothing."""
+    chosen = torch.as_tensor(chosen, dtype=torch.long)
+
+    def grow(name):
+        array = getattr(core, name)
+        return None if array is None else torch.cat([array, getattr(pool, name)[chosen]])
+
+    more = core.sample_weight.new_full((len(chosen),), weight)
+    groups = core.groups
+    if groups is not None:
+        groups = torch.cat([groups, groups.max() + 1 + torch.arange(len(chosen))])
+    return core._replace(
+        features=grow("features"),
+        values=grow("values"),
+        labels=grow("labels"),
+        initial_outputs=grow("initial_outputs"),
+        sample_weight=torch.cat([core.sample_weight, more]),
+        validation_weight=torch.cat([core.validation_weight, 0 * more]),
+        groups=groups,
+    )
+
+
+def everything(core, pool, chosen):
+    """Core and pool as one set of rows that all judge; the core and ``chosen`` train."""
+    data = grown(core, pool, range(len(pool.features)))
+    weight = data.sample_weight.clone()
+    weight[len(core.features) :] = 0
+    weight[len(core.features) + torch.as_tensor(chosen, dtype=torch.long)] = 1
+    return data._replace(sample_weight=weight, validation_weight=torch.ones_like(weight))
+
+
+def differences(core, pool, loss=loo_loss):
+    """Derivative of the loss with respect to the weight of every row of the pool, by refits."""
+    derivative = []
+    for row in range(len(pool.features)):
+        losses = [loss(grown(core, pool, [row], _STEP * i)) for i in range(len(_FORWARD))]
+        derivative.append(sum(c * x for c, x in zip(_FORWARD, losses, strict=True)) / _STEP)
+    return torch.tensor(derivative, dtype=torch.float64)
+
+
+def validation_loss(judges):
+    """Mean loss of other rows, by a refit."""
+
+    def loss(data):
+        model = refit(
+            data.features,
+            data.ridge_values,
+            data.sample_weight,
+            data.alpha,
+            data.case.fit_intercept,
+        )
+        outputs = model.predict(judges.features) + (judges.values - judges.ridge_values)
+        return float(data.loss.value(outputs, judges.values).mean())
+
+    return loss
