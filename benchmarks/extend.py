@@ -31,9 +31,9 @@ from threadpoolctl import threadpool_limits
 from skdiva import DivaExtender
 from skdiva.loo import ClassTargets, LogLoss, Problem, extend
 from skdiva.loo.pool._updated_smoother import ExtendedSmoother
+from skdiva.loo.ridge import full_float32
 from skdiva.loo.ridge._centering import weighted_gram
 from skdiva.loo.ridge._cross_sums import total_sums
-from skdiva.loo.ridge._precision import full_float32
 from skdiva.loo.ridge._primal import PrimalSmoother
 
 N_CORE = 2000

@@ -1,6 +1,18 @@
 """Closed-form dataset derivatives for scikit-learn."""
 
-from importlib import import_module
+from typing import TYPE_CHECKING
+
+from skdiva._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from skdiva.augmentation import augment
+    from skdiva.estimators import (
+        DivaExtender,
+        DivaOutlierDetector,
+        DivaReweighter,
+        DivaSampler,
+    )
+    from skdiva.features import JacobianFeaturizer, KernelFeaturizer, replace_head
 
 __version__ = "0.1.0.dev0"
 
@@ -9,18 +21,19 @@ __all__ = [
     "DivaOutlierDetector",
     "DivaReweighter",
     "DivaSampler",
+    "JacobianFeaturizer",
+    "KernelFeaturizer",
     "__version__",
     "augment",
+    "replace_head",
 ]
 
-
-def __getattr__(name):
-    # Loaded on first use: `import skdiva` costs nothing, and only a fit pays for torch.
-    if name in __all__:
-        module = "skdiva.augmentation" if name == "augment" else "skdiva.estimators"
-        return getattr(import_module(module), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+_ESTIMATORS = ("DivaExtender", "DivaOutlierDetector", "DivaReweighter", "DivaSampler")
+_FEATURES = ("JacobianFeaturizer", "KernelFeaturizer", "replace_head")
+# Loaded on first use: `import skdiva` costs nothing, and only a fit pays for torch.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    dict.fromkeys(_ESTIMATORS, "skdiva.estimators")
+    | dict.fromkeys(_FEATURES, "skdiva.features")
+    | {"augment": "skdiva.augmentation"},
+)

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skdiva.arrays._containers import append_rows, is_missing, to_host, without_graph
+from skdiva.arrays import append_rows, is_missing, to_host, without_graph
 
 __all__ = ["augment"]
 

@@ -1,1 +1,39 @@
-"""The wall: the only place that knows NumPy, dataframes, devices and dtypes."""
+"""Containers of all kinds (NumPy, pandas, polars, SciPy sparse, torch) and their way to tensors.
+
+The only package that knows containers, devices and dtypes: what users pass in becomes a tensor of
+one dtype on one device, and results become NumPy arrays again. Importing it loads neither torch nor
+pandas; the functions that make tensors are loaded on first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from skdiva._lazy import lazy_names
+from skdiva.arrays._containers import (
+    append_rows,
+    is_missing,
+    is_tensor,
+    refuse_mixed_devices,
+    row_index,
+    to_host,
+    without_graph,
+)
+
+if TYPE_CHECKING:
+    from skdiva.arrays._convert import all_finite, choose_device, choose_dtype, to_tensor
+
+__all__ = [
+    "all_finite",
+    "append_rows",
+    "choose_device",
+    "choose_dtype",
+    "is_missing",
+    "is_tensor",
+    "refuse_mixed_devices",
+    "row_index",
+    "to_host",
+    "to_tensor",
+    "without_graph",
+]
+
+_TORCH = ("all_finite", "choose_device", "choose_dtype", "to_tensor")
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(_TORCH, "skdiva.arrays._convert"))

@@ -8,7 +8,7 @@ import copy
 import numpy as np
 import torch
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._pool_blocks import PoolBlocks
 from skdiva.loo.pool._greedy import extend
 from skdiva.loo.pool._loss_path import loss_path

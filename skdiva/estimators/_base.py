@@ -9,7 +9,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._feature_maps import make_feature_map
 from skdiva.estimators._inputs import check_X, read_training_data
 from skdiva.exceptions import WeightsNotPropagatedWarning

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._targets import Classes, Numbers
 
 
@@ -165,6 +165,6 @@ def _plain(part):
 
 
 def _tensor(array):
-    from skdiva.arrays._convert import to_tensor
+    from skdiva.arrays import to_tensor
 
     return to_tensor(array, "cpu", array.dtype.name)

@@ -14,7 +14,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 
 _DELEGATED = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score")
 

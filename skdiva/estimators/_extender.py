@@ -7,7 +7,7 @@ from sklearn.base import _fit_context, clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
-from skdiva.arrays._containers import append_rows, to_host
+from skdiva.arrays import append_rows, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._delegation import DelegationMixin
 from skdiva.estimators._inputs import read_pool

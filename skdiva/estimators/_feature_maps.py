@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples, check_array
 
-from skdiva.arrays._containers import is_tensor, to_host
+from skdiva.arrays import is_tensor, to_host
 from skdiva.features import KernelFeaturizer
 from skdiva.features._columns import has_categories
 

@@ -8,7 +8,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
-from skdiva.arrays._containers import refuse_mixed_devices, row_index, to_host, without_graph
+from skdiva.arrays import refuse_mixed_devices, row_index, to_host, without_graph
 from skdiva.estimators._targets import Classes, Numbers, check_y, holds_classes, refuse_missing
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")

@@ -5,7 +5,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._feature_maps import MappedRows
 from skdiva.estimators._inputs import check_X
 from skdiva.estimators._targets import read_labels

@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from skdiva.arrays._containers import is_tensor, to_host
+from skdiva.arrays import is_tensor, to_host
 from skdiva.estimators._feature_maps import TransformedFeatures
-from skdiva.loo.rows._budget import free_bytes
+from skdiva.loo.rows import free_bytes
 
 _TILE_SHARE = 1 / 16  # of the free memory; one tile is held at a time
 _MATRICES = 3  # of the size of the Gram matrix are held while it is factorised

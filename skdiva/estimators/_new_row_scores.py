@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _num_samples
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._feature_maps import MappedRows
 
 _BLOCK_ELEMENTS = 2**20  # features worked on at a time
@@ -25,7 +25,7 @@ class NewRowScores:
 
     def derivative(self, feature_map, X, target):
         """Derivative with respect to the weight, (m,), of checked rows with coded labels."""
-        from skdiva.loo.ridge._precision import full_float32
+        from skdiva.loo.ridge import full_float32
 
         X, n_rows = indexable(X)[0], _num_samples(X)
         size = max(_BLOCK_ELEMENTS // len(self.coef), 256)
@@ -58,6 +58,6 @@ def _derivative(form, model, rows, targets):
 
 
 def _tensor(array, dtype=None):
-    from skdiva.arrays._convert import to_tensor
+    from skdiva.arrays import to_tensor
 
     return to_tensor(array, "cpu", dtype or array.dtype.name)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import OutlierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._criteria import make_criterion
 from skdiva.estimators._judgement import JudgementMixin

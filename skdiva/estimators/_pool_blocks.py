@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import _safe_indexing, indexable
 
-from skdiva.loo.rows._budget import free_bytes
+from skdiva.loo.rows import free_bytes
 from skdiva.loo.rows._source import default_batch_size
 
 _KEEP_SHARE = 0.25  # of the free memory: features of the pool up to this size are made once

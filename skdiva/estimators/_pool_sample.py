@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 
-from skdiva.arrays._containers import append_rows
+from skdiva.arrays import append_rows
 
 _MOST_ROWS = 10_000  # of the pool
 

@@ -9,8 +9,7 @@ from functools import partial
 import torch
 from tqdm.auto import tqdm
 
-from skdiva.arrays._containers import to_host
-from skdiva.arrays._convert import all_finite, choose_device, choose_dtype, to_tensor
+from skdiva.arrays import all_finite, choose_device, choose_dtype, to_host, to_tensor
 from skdiva.estimators._feature_maps import TransformedFeatures
 from skdiva.estimators._pool_blocks import PoolBlocks
 from skdiva.estimators._targets import Classes

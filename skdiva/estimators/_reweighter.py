@@ -8,7 +8,7 @@ from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._delegation import DelegationMixin
 from skdiva.estimators._kept_rows import rows_kept

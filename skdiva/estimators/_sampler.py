@@ -14,7 +14,7 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._outlier_detector import DivaOutlierDetector
 from skdiva.estimators._targets import holds_classes
 

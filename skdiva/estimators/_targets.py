@@ -8,7 +8,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from skdiva.arrays._containers import is_missing, to_host
+from skdiva.arrays import is_missing, to_host
 
 
 @dataclass

@@ -4,11 +4,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from skdiva.arrays._containers import is_tensor
-from skdiva.arrays._convert import to_tensor
+from skdiva.arrays import is_tensor, to_tensor
 from skdiva.features._network import n_rows, take_rows
 from skdiva.features._sources import count_rows
-from skdiva.loo.rows._budget import free_bytes, is_out_of_memory
+from skdiva.loo.rows import free_bytes, is_out_of_memory
 
 _MEMORY_SHARE = 1 / 4  # of what is free
 # What is larger leaves the caches of a processor; a GPU is busy by then. A processor works slowly

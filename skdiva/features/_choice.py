@@ -7,14 +7,13 @@ import torch
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from skdiva.arrays._containers import to_host
-from skdiva.arrays._convert import to_tensor
+from skdiva.arrays import to_host, to_tensor
 from skdiva.features._nystroem import distances, whitening
 from skdiva.loo._losses import SquaredError
 from skdiva.loo._penalty import choose_penalty
 from skdiva.loo._problem import Problem
 from skdiva.loo._targets import ClassTargets, ValueTargets
-from skdiva.loo.ridge._precision import full_float32
+from skdiva.loo.ridge import full_float32
 
 # Times the number of columns that vary: the mean squared distance of two rows is twice that, and
 # their mean city-block distance about that.

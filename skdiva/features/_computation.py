@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from skdiva.arrays._convert import all_finite, to_tensor
+from skdiva.arrays import all_finite, to_tensor
 from skdiva.features._batches import Batches, automatic_size
 from skdiva.features._network import FrozenNetwork
 from skdiva.features._network_features import NetworkFeatures, fisher_scale
@@ -14,7 +14,7 @@ from skdiva.features._per_sample import PerSampleGradients
 from skdiva.features._projection import FoldedProjection
 from skdiva.features._sources import count_rows
 from skdiva.features._surgery import require_activations
-from skdiva.loo.rows._budget import free_bytes
+from skdiva.loo.rows import free_bytes
 
 
 class Recipe(NamedTuple):

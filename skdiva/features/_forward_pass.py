@@ -6,7 +6,7 @@ import torch
 from torch.autograd.graph import get_gradient_edge
 
 from skdiva.features._network import n_rows
-from skdiva.loo.ridge._precision import full_float32
+from skdiva.loo.ridge import full_float32
 
 
 @contextlib.contextmanager

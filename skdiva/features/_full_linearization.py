@@ -3,7 +3,7 @@
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays._containers import is_tensor, to_host
+from skdiva.arrays import is_tensor, to_host
 from skdiva.features._sources import place_of
 
 

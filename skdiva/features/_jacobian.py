@@ -14,8 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
-from skdiva.arrays._containers import is_tensor, to_host
-from skdiva.arrays._convert import choose_device
+from skdiva.arrays import choose_device, is_tensor, to_host
 from skdiva.features._computation import Computation, Recipe, floating_dtype
 from skdiva.features._full_linearization import FullLinearization
 from skdiva.features._module_state import store

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.features._columns import StandardizedColumns, has_categories
 
 _MOST_LANDMARKS = 1000
@@ -145,7 +145,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             If an argument is not as described.
         """
-        from skdiva.arrays._convert import choose_device, choose_dtype
+        from skdiva.arrays import choose_device, choose_dtype
         from skdiva.features._choice import read_labels
 
         device = choose_device(self.device, X, y)
@@ -285,7 +285,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         )
 
     def _tensor(self, array):
-        from skdiva.arrays._convert import to_tensor
+        from skdiva.arrays import to_tensor
 
         return to_tensor(array, self._device, array.dtype.name)
 

@@ -4,7 +4,7 @@ import torch
 
 from skdiva.features._network import n_rows, take_rows
 from skdiva.features._row_gradients import summed_gradients
-from skdiva.loo.rows._budget import is_out_of_memory
+from skdiva.loo.rows import is_out_of_memory
 
 
 def choose_kinds(gradients, probe):

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import grad as weight_gradients
 
 from skdiva.features._zero_start import ZeroStartLinear
-from skdiva.loo.ridge._precision import full_float32
+from skdiva.loo.ridge import full_float32
 
 # Of a block: a processor keeps it in its caches, a GPU wants enough work for a kernel.
 _BLOCK_BYTES = {"cpu": 2**22, "cuda": 2**26}

@@ -12,8 +12,8 @@ from skdiva.features._network_checks import (
     no_match,
     require_complete,
 )
-from skdiva.loo.ridge._precision import full_float32
-from skdiva.loo.rows._budget import is_out_of_memory
+from skdiva.loo.ridge import full_float32
+from skdiva.loo.rows import is_out_of_memory
 
 _ERRORS_OF_BAD_ROWS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 

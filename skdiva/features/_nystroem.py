@@ -6,7 +6,7 @@ eigenvectors V and eigenvalues D of K.
 
 import torch
 
-from skdiva.loo.ridge._precision import full_float32
+from skdiva.loo.ridge import full_float32
 
 _RESOLVED = 1e-7  # eigenvalues below this share of the largest are rounding errors
 _BLOCK_ELEMENTS = 2**22  # of kernel values worked out at a time

@@ -14,8 +14,8 @@ from skdiva.features._row_gradients import (
     summed_gradients,
     vectorised_gradients,
 )
-from skdiva.loo.ridge._precision import full_float32
-from skdiva.loo.rows._budget import is_out_of_memory
+from skdiva.loo.ridge import full_float32
+from skdiva.loo.rows import is_out_of_memory
 
 
 class PerSampleGradients:

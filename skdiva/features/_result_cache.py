@@ -5,7 +5,7 @@ import pickle
 import joblib
 from sklearn.utils.validation import check_memory
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 
 
 def cached(memory, compute, content):

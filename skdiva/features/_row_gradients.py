@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from skdiva.features._forward_pass import differentiable
 from skdiva.features._network import take_rows
-from skdiva.loo.ridge._precision import full_float32
+from skdiva.loo.ridge import full_float32
 
 _BLOCK_BYTES = 2**28  # of what is made at once: more blocks cost more passes
 

@@ -5,8 +5,7 @@ from math import prod
 import torch
 from sklearn.utils.validation import check_array, validate_data
 
-from skdiva.arrays._containers import is_tensor
-from skdiva.arrays._convert import all_finite
+from skdiva.arrays import all_finite, is_tensor
 from skdiva.features._sources import ArrayRows, StreamedRows, is_stream
 
 _MOST_DIMENSIONS = 4

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
-from skdiva.arrays._containers import is_tensor, to_host, without_graph
+from skdiva.arrays import is_tensor, to_host, without_graph
 from skdiva.features._network import n_rows, take_rows
 
 _PROBE_ROWS = 3

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 
 DARK, MIDDLE, LIGHT = "#7f2704", "#858585", "#bdbdbd"  # apart in grey, too
 WEIGHERS = "DivaReweighter and DivaOutlierDetector have"

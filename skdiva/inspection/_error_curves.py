@@ -8,7 +8,7 @@ from sklearn.metrics import mean_squared_error, zero_one_loss
 from sklearn.utils import _safe_indexing, check_consistent_length, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from skdiva.arrays._containers import append_rows, to_host
+from skdiva.arrays import append_rows, to_host
 
 _ERROR_NAMES = {
     zero_one_loss: "test error\n(share misclassified)",

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-from skdiva.arrays._containers import to_host
+from skdiva.arrays import to_host
 from skdiva.inspection._drawing import axes_to_draw_on, check_vector
 from skdiva.inspection._row_pictures import (
     as_cells,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdiva.loo.rows._budget import free_bytes, is_out_of_memory
+from skdiva.loo.rows import free_bytes, is_out_of_memory
 
 
 def test_free_bytes(device):
