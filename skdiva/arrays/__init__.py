@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 from skdiva._lazy import lazy_names
 from skdiva.arrays._containers import (
     append_rows,
+    column_dtypes,
+    column_names,
+    count_non_finite,
+    get_column,
     is_missing,
     is_tensor,
     refuse_mixed_devices,
@@ -26,6 +30,10 @@ __all__ = [
     "append_rows",
     "choose_device",
     "choose_dtype",
+    "column_dtypes",
+    "column_names",
+    "count_non_finite",
+    "get_column",
     "is_missing",
     "is_tensor",
     "refuse_mixed_devices",

@@ -159,3 +159,34 @@ def row_index(*containers):
         if hasattr(container, "iloc") and hasattr(container, "index"):
             return container.index
     return None
+
+
+def column_names(X):
+    """Return the names of the columns of a dataframe, None for any other container."""
+    return list(X.columns) if hasattr(X, "columns") else None
+
+
+def get_column(X, column):
+    """Return a column of a dataframe by its name, or of an array by its position."""
+    return X[column] if hasattr(X, "columns") else np.asarray(X)[:, column]
+
+
+def column_dtypes(X):
+    """Return the dtype of every column of a dataframe, or that of any other container, as a list.
+
+    Strings of all lengths have the same dtype.
+    """
+    if hasattr(X, "columns"):
+        return list(X.dtypes)
+    dtype = X.dtype if hasattr(X, "dtype") else np.asarray(X).dtype
+    return [dtype.type if getattr(dtype, "kind", None) in ("U", "S") else dtype]
+
+
+def count_non_finite(X):
+    """Return how many entries of a container of any kind are missing, NaN or infinite."""
+    if hasattr(X, "isna"):
+        return int((X.isna() | X.isin([np.inf, -np.inf])).to_numpy().sum())
+    array = X.tocsr().data if hasattr(X, "tocsr") else np.asarray(to_host(X))
+    if array.dtype.kind == "O":
+        return sum(is_missing(value) or value in (np.inf, -np.inf) for value in array.flat)
+    return int((~np.isfinite(array)).sum()) if array.dtype.kind in "fc" else 0
