@@ -1,64 +1,85 @@
-"""Training rows with transformed copies, and what a fit must know about them."""
+"""Training rows with transformed copies, and the fit parameters that go with them."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
-from skdiva.arrays import append_rows, is_missing, to_host, without_graph
+from skdiva.arrays import (
+    append_rows,
+    column_dtypes,
+    column_names,
+    count_non_finite,
+    to_host,
+    without_graph,
+)
 
 __all__ = ["augment"]
 
 ORIGINAL = "original"
 
 
-def augment(X, y, transforms, *, groups=None, sample_weight=None):
-    """Append a transformed copy of all rows for every transform.
+def augment(
+    X: Any,
+    y: ArrayLike,
+    transforms: dict[str, Callable[[Any], Any]],
+    *,
+    groups: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+    """Append one transformed copy of all rows per transform.
 
-    Copies train but do not judge: their labels are what is in question, and a transform that breaks
-    them would vote for itself. A row and its copies are left out together, so that no copy tells
-    what the original is. With one weight per transform, the estimators learn how often each should
-    be drawn (section 3.4 of [1]_).
+    The copies are used for training but not for validation: whether their labels are still right is
+    the question, and a transform that breaks labels would confirm itself. A row and its copies are
+    left out together, so that no copy reveals the label of its original. With one weight per
+    transform, the estimators learn how often each transform should be drawn (section 3.4 of [1]_).
 
     Parameters
     ----------
-    X : array, dataframe or tensor of n_samples rows
-        The originals; of any shape, as images (n_samples, height, width).
+    X : array, dataframe or tensor with n_samples rows
+        The original rows, of any shape; images, for example, have shape
+        (n_samples, height, width).
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        Their labels or targets, which copies share.
+        Labels or targets of the original rows. The copies have the same.
     transforms : dict of str to callable
-        By name, functions that take X and return as many rows of the same shape, columns and
-        dtypes (strings may change in length). What they draw at random is theirs to seed.
+        Functions by name. Each takes X and returns as many rows with the same shape, columns and
+        dtypes (strings may change in length). A function that draws random numbers has to seed them
+        itself.
     groups : array-like of shape (n_samples,), default=None
-        Groups of the originals, which their copies join. None: every original and its copies are
-        one.
+        Groups of the original rows. Copies belong to the group of their original. If None, every
+        original forms a group with its copies.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the originals, in training and judging. Copies train with the same.
+        Weights of the original rows, for training and for validation. The copies have the same
+        training weights.
 
     Returns
     -------
-    X : array, dataframe or tensor of (1 + n_transforms) * n_samples rows
-        The originals, then the copies by each transform, in order.
-    y : ndarray of as many rows
-        Their labels.
-    fit_params : dict
-        For the `fit` of :class:`DivaReweighter` or :class:`DivaOutlierDetector`: ``groups``;
-        ``sources``, the name of the transform, or "original"; ``validation_weight``, zero for
-        copies; and ``sample_weight``, if there is one.
+    X : array, dataframe or tensor with (1 + n_transforms) * n_samples rows
+        The original rows, followed by the copies made by each transform, in the order of
+        ``transforms``.
+    y : ndarray with (1 + n_transforms) * n_samples rows
+        Their labels or targets.
+    fit_params : dict of str to ndarray
+        Keyword arguments for the `fit` of :class:`DivaReweighter` or :class:`DivaOutlierDetector`:
+        ``groups``; ``sources``, which is the name of the transform or "original";
+        ``validation_weight``, which is zero for copies; and ``sample_weight``, if given.
 
     Raises
     ------
     TypeError
-        If ``transforms`` is not a dict of callables with names.
+        If ``transforms`` is not a dict that maps names to callables.
     ValueError
-        If there is no transform, or one is called "original"; if X, y, groups and weights differ in
-        length; if a transform changes the container, shape, columns or dtypes of X, or makes NaN or
-        infinity.
+        If there is no transform or one is called "original"; if X, y, groups and sample_weight
+        differ in length; if a transform changes the container, shape, columns or dtypes of X, or
+        produces NaN or infinity.
 
     See Also
     --------
     DivaReweighter : Learns the weight of every transform.
-    skdiva.inspection.SourceDisplay : Draws them.
+    skdiva.inspection.SourceDisplay : Plots these weights.
 
     References
     ----------
@@ -88,88 +109,67 @@ def augment(X, y, transforms, *, groups=None, sample_weight=None):
     """
     _check_transforms(transforms)
     check_consistent_length(X, y, groups, sample_weight)
+    y = np.asarray(to_host(y))
     n, n_parts = len(y), 1 + len(transforms)
     X = without_graph(X)
     copies = [_copies(X, name, transform) for name, transform in transforms.items()]
     groups = np.arange(n) if groups is None else np.asarray(to_host(groups))
     weight = np.ones(n) if sample_weight is None else to_host(sample_weight)
-    judging = np.asarray(weight, dtype=np.float64)
+    weight = np.asarray(weight, dtype=np.float64)
     fit_params = {
         "groups": np.tile(groups, n_parts),
         "sources": np.repeat([ORIGINAL, *transforms], n),
-        "validation_weight": np.concatenate([judging, np.zeros(n * len(transforms))]),
+        "validation_weight": np.concatenate([weight, np.zeros(n * len(transforms))]),
     }
     if sample_weight is not None:
-        fit_params["sample_weight"] = np.tile(judging, n_parts)
-    y_all = np.concatenate([np.asarray(to_host(y))] * n_parts)
-    return append_rows(X, *copies), y_all, fit_params
+        fit_params["sample_weight"] = np.tile(weight, n_parts)
+    return append_rows(X, *copies), np.concatenate([y] * n_parts), fit_params
 
 
-def _check_transforms(transforms):
+def _check_transforms(transforms: Any) -> None:
     if not isinstance(transforms, dict):
         raise TypeError(
             f"transforms must be a dict of functions by name, got {type(transforms).__name__}. "
-            "Write {'shifted': shift}."
+            "Pass, for example, {'shifted': shift}."
         )
     if not transforms:
-        raise ValueError(
-            "transforms is empty: there is nothing to augment with. Name at least one."
-        )
+        raise ValueError("transforms must name at least one transform, got an empty dict. Add one.")
     for name, transform in transforms.items():
         if not isinstance(name, str) or not callable(transform):
             raise TypeError(
                 f"transforms must map names to functions of X, got {name!r}: {transform!r}. "
-                "Of a fitted transformer pass its method transform."
+                "For a fitted transformer, pass its transform method."
             )
     if ORIGINAL in transforms:
         raise ValueError(
-            f"A transform is called {ORIGINAL!r}, which is the source of the rows that were given. "
-            "Give it another name."
+            f"A transform must not be called {ORIGINAL!r}: this is the source of the original "
+            "rows. Use another name."
         )
 
 
-def _copies(X, name, transform):
-    """Return the copies by one transform; raise unless they can stand beside X."""
+def _copies(X: Any, name: str, transform: Callable[[Any], Any]) -> Any:
+    """Return the copies that one transform makes of X; raise if they do not match X."""
     copies = without_graph(transform(copy.deepcopy(X)))
     if type(copies) is not type(X) or np.shape(copies) != np.shape(X):
         raise ValueError(
-            f"Transform {name!r} must return what it gets, {_described(X)}; got "
-            f"{_described(copies)}. Pad, crop or convert inside it."
+            f"Transform {name!r} must return the same container and shape as its input, "
+            f"{_described(X)}; got {_described(copies)}. Pad, crop or convert in the transform."
         )
-    for kind, read in (("columns", _columns), ("dtypes", _dtypes)):
+    for kind, read in (("columns", column_names), ("dtypes", column_dtypes)):
         if read(X) != read(copies):
             raise ValueError(
                 f"Transform {name!r} must keep the {kind} of X, {read(X)}; got {read(copies)}. "
-                "Restore them in it, or convert X before."
+                "Restore them in the transform, or convert X first."
             )
-    n_before, n_after = _n_not_finite(X), _n_not_finite(copies)
+    n_before, n_after = count_non_finite(X), count_non_finite(copies)
     if n_after > n_before:
         raise ValueError(
-            f"Transform {name!r} must not make NaN or infinity: X holds {n_before}, its copies "
-            f"{n_after}. Fill what it leaves empty, as the border of a shifted image."
+            f"Transform {name!r} must not introduce NaN or infinity: X has {n_before} such values, "
+            f"its copies {n_after}. Fill in the values that the transform leaves undefined, such "
+            "as the border of a shifted image."
         )
     return copies
 
 
-def _described(X):
+def _described(X: Any) -> str:
     return f"{type(X).__name__} of shape {np.shape(X)}"
-
-
-def _columns(X):
-    return list(getattr(X, "columns", []))
-
-
-def _dtypes(X):
-    if hasattr(X, "columns"):
-        return list(X.dtypes)
-    dtype = X.dtype if hasattr(X, "dtype") else np.asarray(X).dtype
-    return [dtype.type if getattr(dtype, "kind", None) in ("U", "S") else dtype]
-
-
-def _n_not_finite(X):
-    if hasattr(X, "isna"):
-        return int((X.isna() | X.isin([np.inf, -np.inf])).to_numpy().sum())
-    array = X.tocsr().data if hasattr(X, "tocsr") else np.asarray(to_host(X))
-    if array.dtype.kind == "O":
-        return sum(is_missing(value) or value in (np.inf, -np.inf) for value in array.flat)
-    return int((~np.isfinite(array)).sum()) if array.dtype.kind in "fc" else 0

@@ -1,9 +1,10 @@
-"""Warnings of skdiva."""
+"""Warnings raised by skdiva."""
 
 
 class WeightsNotPropagatedWarning(UserWarning):
-    """Learned weights stay behind: the next step of a Pipeline trains without them.
+    """Warning that learned weights are not passed to the next step of a Pipeline.
 
-    A Pipeline hands only X from step to step. Give the estimator that is to be trained to
-    :class:`skdiva.DivaReweighter` and make that the last step.
+    A Pipeline passes only X from step to step, so the next step trains without the weights. To
+    train an estimator with them, pass it to :class:`skdiva.DivaReweighter` and make that the last
+    step.
     """

@@ -1,4 +1,4 @@
-"""Transformed copies: what they look like, who judges them, which are found to be harmful."""
+"""Transformed copies: contents, role in validation, and detection of harmful transforms."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def test_groups_and_weights_of_the_originals_are_kept():
     assert_array_equal(fit_params["validation_weight"], weight + [0] * 12)
 
 
-@pytest.mark.parametrize("shape", [(6, 4, 5), (6, 4, 5, 3)], ids=["grey", "colour"])
+@pytest.mark.parametrize("shape", [(6, 4, 5), (6, 4, 5, 3)], ids=["gray", "color"])
 def test_images(shape):
     images = np.random.RandomState(0).rand(*shape).astype(np.float32)
     X_all, _, _ = augment(images, y, {"mirrored": lambda images: images[:, :, ::-1]})
@@ -111,7 +111,7 @@ def test_sparse_rows():
     assert_array_equal(X_all.toarray(), np.concatenate([X, 2 * X, -X]))
 
 
-def test_originals_are_safe_from_transforms_that_work_in_place():
+def test_originals_are_not_changed_by_transforms_that_work_in_place():
     def clear(X):
         X[:] = 0
         return X
@@ -128,11 +128,11 @@ def with_nan(X):
 
 FRAME = pd.DataFrame({"a": [1, 2], "b": [3.0, 4.0]})
 BAD = {
-    "no transform": (X, {}, ValueError, "transforms is empty"),
+    "no transform": (X, {}, ValueError, "at least one transform, got an empty dict"),
     "a list": (X, [doubled], TypeError, "dict of functions by name, got list"),
     "no function": (X, {"doubled": 2}, TypeError, "functions of X, got 'doubled': 2"),
     "a number as name": (X, {1: doubled}, TypeError, "got 1:"),
-    "name of the originals": (X, {"original": doubled}, ValueError, "Give it another name"),
+    "name of the originals": (X, {"original": doubled}, ValueError, "Use another name"),
     "fewer columns": (
         X,
         {"cut": lambda X: X[:, :1]},
@@ -153,13 +153,18 @@ BAD = {
         ValueError,
         r"keep the columns of X, \['a', 'b'\]; got \['c', 'b'\]",
     ),
-    "NaN": (X, {"torn": with_nan}, ValueError, "'torn' must not make NaN.* holds 0, its copies 8"),
+    "NaN": (
+        X,
+        {"with gaps": with_nan},
+        ValueError,
+        "'with gaps' must not introduce NaN.* has 0 .* its copies 8",
+    ),
     "NaN in a frame": (FRAME, {"x": lambda frame: frame.where(frame > 1.5)}, ValueError, "dtypes"),
-    "integers to a share": (
+    "integers to fractions": (
         X.astype("uint8"),
         {"x": lambda X: X / 255},
         ValueError,
-        r"keep the dtypes of X, \[dtype\('uint8'\)\]; got .*float64.* or convert X before",
+        r"keep the dtypes of X, \[dtype\('uint8'\)\]; got .*float64.* or convert X first",
     ),
     "complex": (X, {"x": lambda X: X + 1j}, ValueError, "got .*complex128"),
     "tensor of another dtype": (
@@ -178,31 +183,31 @@ BAD = {
         sparse.csr_array(X),
         {"x": lambda X: X * np.nan},
         ValueError,
-        "holds 0, its copies 11",
+        "has 0 such values, its copies 11",
     ),
     "NaN among objects": (
         X.astype(object),
         {"x": lambda X: X * np.nan},
         ValueError,
-        "holds 0, its copies 12",
+        "has 0 such values, its copies 12",
     ),
     "missing in a column": (
         pd.Series(TEXT),
         {"x": lambda X: X.where(X > "b")},
         ValueError,
-        "holds 0, its copies 2",
+        "has 0 such values, its copies 2",
     ),
     "null in polars": (
         pl.DataFrame({"a": [1, 2], "b": ["u", "v"]}),
         {"x": lambda X: X.with_columns(a=pl.lit(None, pl.Int64))},
         ValueError,
-        "holds 0, its copies 2",
+        "has 0 such values, its copies 2",
     ),
     "infinity in a frame": (
         FRAME,
         {"x": lambda frame: frame.assign(b=np.inf)},
         ValueError,
-        "holds 0, its copies 2",
+        "has 0 such values, its copies 2",
     ),
 }
 
@@ -221,17 +226,16 @@ def test_lengths_must_agree():
         augment(X, y, TRANSFORMS, groups=np.arange(5))
 
 
-def test_missing_values_of_the_originals_are_their_own():
+def test_missing_values_of_the_originals_are_allowed():
     X_all, _, _ = augment(with_nan(X), y, {"doubled": doubled})
     assert np.isnan(X_all).sum() == 16
 
 
-def test_predictions_of_originals_have_not_seen_their_copies():
-    """A copy that is the row itself would give its label away."""
+def test_originals_are_predicted_without_their_copies():
+    """Otherwise an identical copy would reveal the label."""
     points, labels, _ = classes()
     X_all, y_all, fit_params = augment(points, labels, {"same": np.copy})
-    how = {"alpha": 1.0, "featurizer": None}
-    model = DivaReweighter(**how).fit(X_all, y_all, **fit_params)
+    model = DivaReweighter(alpha=1.0, featurizer=None).fit(X_all, y_all, **fit_params)
     doubled = DivaReweighter(alpha=0.5, featurizer=None).fit(points, labels)
     np.testing.assert_allclose(model.loo_predictions_[:80], doubled.loo_predictions_, rtol=1e-9)
     assert model.loo_loss_ == pytest.approx(doubled.loo_loss_)
