@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from skdiva.features._network import FrozenNetwork
-from skdiva.features._per_sample import PerSampleGradients
-from skdiva.features._projection import FoldedProjection
+from skdiva.features.network._frozen import FrozenNetwork
+from skdiva.features.network._projection import FoldedProjection
+from skdiva.features.network.gradients._per_sample import PerSampleGradients
 
 N_COMPONENTS = 1000
 ROWS_ONE_AT_A_TIME = 8

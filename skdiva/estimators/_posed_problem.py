@@ -13,7 +13,7 @@ from skdiva.arrays import all_finite, choose_device, choose_dtype, to_host, to_t
 from skdiva.estimators._feature_maps import TransformedFeatures
 from skdiva.estimators._pool_blocks import PoolBlocks
 from skdiva.estimators._targets import Classes
-from skdiva.features._choice import Labels
+from skdiva.features import SelectionTask
 from skdiva.loo._evaluation import evaluate, fit_ridge, new_row_form
 from skdiva.loo._losses import LogLoss, SquaredError
 from skdiva.loo._penalty import choose_penalty
@@ -98,7 +98,7 @@ class PosedProblem:
         validation = None
         if data.X_val is not None:
             validation = data.X_val, self._targets(data.X_val, data.target_val)
-        return Labels(
+        return SelectionTask(
             self._targets(data.X_checked, data.target),
             self._codes(data.groups),
             validation,
@@ -150,7 +150,7 @@ class PosedProblem:
         with _progress(self.estimator, n_samples, "row") as bar:
             on_batch = None if bar is None else lambda n_added, _: bar.update(n_added - bar.n)
             how = {"step": self.estimator.step, "n_samples": n_samples, "on_batch": on_batch}
-            how["pool_judges"] = self.estimator.judges == "all"
+            how["pool_judges"] = self.estimator.evaluate_on == "all"
             return extend(problem, self.alpha, blocks, **how)
 
     def labelled_rows(self, X, target, features=None):

@@ -1,20 +1,27 @@
-"""Features for the estimators: from X to the rows of the ridge model."""
+"""Features for the estimators: from X to the rows of the ridge model.
 
-from importlib import import_module
+`KernelFeaturizer` chooses between standardized columns and kernel features, `JacobianFeaturizer`
+takes activations or Jacobians of a torch network. Importing the package loads neither torch nor
+scikit-learn; the names are loaded on first use.
+"""
 
-from skdiva.features._kernel import KernelFeaturizer
+from typing import TYPE_CHECKING
+
+from skdiva._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from skdiva.features._jacobian import JacobianFeaturizer
+    from skdiva.features._kernel import KernelFeaturizer
+    from skdiva.features.network import replace_head
 
 __all__ = ["JacobianFeaturizer", "KernelFeaturizer", "replace_head"]
 
-# Loaded on first use: they need torch.
-_MODULES = {"JacobianFeaturizer": "_jacobian", "replace_head": "_replace_head"}
-
-
-def __getattr__(name):
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "JacobianFeaturizer": "skdiva.features._jacobian",
+        "KernelFeaturizer": "skdiva.features._kernel",
+        "SelectionTask": "skdiva.features._kernel_selection",  # for the estimators
+        "replace_head": "skdiva.features.network",
+    },
+)

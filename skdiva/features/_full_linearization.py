@@ -4,7 +4,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdiva.arrays import is_tensor, to_host
-from skdiva.features._sources import place_of
+from skdiva.features.network import place_of
 
 
 def _is_per_output(featurizer):

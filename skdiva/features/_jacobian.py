@@ -15,14 +15,22 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from skdiva.arrays import choose_device, is_tensor, to_host
-from skdiva.features._computation import Computation, Recipe, floating_dtype
 from skdiva.features._full_linearization import FullLinearization
-from skdiva.features._module_state import store
-from skdiva.features._result_cache import cached
-from skdiva.features._rows import read_rows, record_columns
-from skdiva.features._seed import draw_seed, seeded
-from skdiva.features._shared_backbone import SharedBackbone, build_module
-from skdiva.features._sources import is_stream, place_of
+from skdiva.features.network import (
+    Computation,
+    Recipe,
+    SharedBackbone,
+    build_module,
+    cached,
+    draw_seed,
+    floating_dtype,
+    is_stream,
+    place_of,
+    read_rows,
+    record_columns,
+    seeded,
+    store,
+)
 
 
 class JacobianFeaturizer(

@@ -146,7 +146,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             If an argument is not as described.
         """
         from skdiva.arrays import choose_device, choose_dtype
-        from skdiva.features._choice import read_labels
+        from skdiva.features._kernel_selection import read_labels
 
         device = choose_device(self.device, X, y)
         dtype = choose_dtype(self.dtype, X, y)
@@ -186,7 +186,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ----------
         X : ndarray of shape (n, p) or dataframe
         sample_weight : ndarray of shape (n,) or None
-        labels : Labels or None
+        labels : SelectionTask or None
             What decides; None if there is nothing to choose.
         device : torch.device
         dtype : {"float32", "float64"}
@@ -195,7 +195,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         -------
         KernelFeaturizer
         """
-        from skdiva.features._choice import candidates
+        from skdiva.features._kernel_selection import candidates
 
         self._device, self._dtype = str(device), dtype
         self._columns = StandardizedColumns().fit(X, sample_weight)
@@ -216,7 +216,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """Features of checked rows: an array for "linear", else a tensor on the device."""
         if self.kernel_ == "linear":
             return self._columns.transform(X, self._dtype)
-        from skdiva.features._nystroem import nystroem_features
+        from skdiva.features._kernel_selection import nystroem_features
 
         landmarks, projection = map(self._tensor, (self.landmarks_, self.projection_))
         features = landmarks.new_empty((len(X), projection.shape[1]))
@@ -254,7 +254,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _compare(self, pairs, X, sample_weight, labels, order, n_landmarks):
         """Loss of every candidate on some rows, in single precision: they are only compared."""
-        from skdiva.features._choice import loo_losses
+        from skdiva.features._kernel_selection import loo_losses
 
         def columns(X):
             return self._tensor(self._columns.transform(X, "float32"))
@@ -276,7 +276,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.landmarks_ = self.projection_ = None
         if self.kernel_ == "linear":
             return
-        from skdiva.features._nystroem import distances, whitening
+        from skdiva.features._kernel_selection import distances, whitening
 
         self.landmarks_ = self._columns.transform(_take(X, positions), self._dtype)
         landmarks = self._tensor(self.landmarks_)

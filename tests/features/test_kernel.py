@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 from sklearn.preprocessing import StandardScaler
 
 from skdiva.features import KernelFeaturizer, _kernel
-from skdiva.features._choice import Labels, candidates, loo_losses
+from skdiva.features._kernel_selection import SelectionTask, candidates, loo_losses
 from skdiva.loo import ClassTargets
 
 WINE = load_wine(return_X_y=True)
@@ -44,7 +44,7 @@ def test_the_losses_are_those_of_the_standardised_columns(judged, weighted):
     weight = np.linspace(0.1, 2, 89) ** 2 if weighted else None
     scaler = StandardScaler().fit(X, sample_weight=weight)
     columns, columns_val = (torch.from_numpy(scaler.transform(part)) for part in (X, X_val))
-    labels, targets_val = Labels(ClassTargets(y, 3)), ClassTargets(y_val, 3)
+    labels, targets_val = SelectionTask(ClassTargets(y, 3)), ClassTargets(y_val, 3)
     given = labels._replace(validation=(X_val, targets_val)) if judged else labels
     scaled = labels._replace(validation=(columns_val, targets_val)) if judged else labels
     expected = loo_losses(
@@ -167,7 +167,7 @@ def test_large_data_are_compared_on_some_rows(monkeypatch):
     columns = torch.from_numpy(StandardScaler().fit_transform(X))
     expected = loo_losses(
         candidates("auto", "auto", 13), columns[rows], None,
-        Labels(ClassTargets(torch.from_numpy(y[rows]), 3)), columns[landmarks],
+        SelectionTask(ClassTargets(torch.from_numpy(y[rows]), 3)), columns[landmarks],
     )  # fmt: skip
     losses = featurizer.loo_losses_
     assert_allclose(list(losses.values()), list(expected.values()), rtol=1e-3)

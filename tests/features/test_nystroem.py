@@ -8,8 +8,8 @@ from scipy.spatial.distance import cdist
 from sklearn.kernel_approximation import Nystroem
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
-from skdiva.features import _nystroem
-from skdiva.features._nystroem import distances, nystroem_features, whitening
+from skdiva.features import _kernel_selection
+from skdiva.features._kernel_selection import distances, nystroem_features, whitening
 
 KERNELS = {"rbf": rbf_kernel, "laplacian": laplacian_kernel}
 METRICS = {"rbf": "sqeuclidean", "laplacian": "cityblock"}
@@ -61,7 +61,7 @@ def test_rows_are_visited_in_blocks(kernel, monkeypatch):
     X, landmarks = rows(50), rows(7, seed=1)
     whole = features(kernel, 0.3, X, landmarks)
     for elements in (1, 20, 7 * 50, 7 * 50 - 1):
-        monkeypatch.setattr(_nystroem, "_BLOCK_ELEMENTS", elements)
+        monkeypatch.setattr(_kernel_selection, "_BLOCK_ELEMENTS", elements)
         assert_allclose(features(kernel, 0.3, X, landmarks), whole, atol=1e-13)
 
 

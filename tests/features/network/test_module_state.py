@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from skdiva.features._module_state import restore, share_arrays, store
+from skdiva.features.network._module_state import restore, share_arrays, store
 from tests.features.networks import Residual, Shared, Transformer
 from tests.features.storable import Everything
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def places(module):
@@ -87,7 +87,7 @@ def test_the_hash_is_that_of_the_content():
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_the_hash_is_the_same_in_other_processes(hash_seed):
     code = (
-        "import joblib; from skdiva.features._module_state import store; "
+        "import joblib; from skdiva.features.network._module_state import store; "
         "from tests.features.storable import Everything; print(joblib.hash(store(Everything())))"
     )
     environment = {"PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from skdiva.features import _layers
-from skdiva.features._layers import LayerCall, layer_blocks, layer_rules
+from skdiva.features.network.gradients import _layer_rules
+from skdiva.features.network.gradients._layer_rules import LayerCall, layer_blocks, layer_rules
 
 # Layer and the shape of one sample.
 LAYERS = {
@@ -100,7 +100,7 @@ def test_rule(name, local, device):
 def test_some_columns_in_small_blocks(name, local, device, monkeypatch):
     layer, inputs, gradients = problem(name, device)
     expected = vectorised(layer, local, inputs, gradients)
-    monkeypatch.setitem(_layers._BLOCK_BYTES, device, 1)
+    monkeypatch.setitem(_layer_rules._BLOCK_BYTES, device, 1)
     n_columns = expected.shape[1]
     for start, stop in ((0, n_columns), (1, n_columns), (n_columns // 2, n_columns - 1)):
         found, _ = assembled(layer, local, inputs, gradients, slice(start, stop))
@@ -109,7 +109,7 @@ def test_some_columns_in_small_blocks(name, local, device, monkeypatch):
 
 def test_blocks_are_bounded(monkeypatch):
     layer, inputs, gradients = problem("linear", "cpu")
-    monkeypatch.setitem(_layers._BLOCK_BYTES, "cpu", 2 * 4 * 4 * 8)  # two of the six rows
+    monkeypatch.setitem(_layer_rules._BLOCK_BYTES, "cpu", 2 * 4 * 4 * 8)  # two of the six rows
     assert assembled(layer, "weight", inputs, gradients)[1] == 3
 
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from skdiva.features import _layers, _row_gradients
-from skdiva.features._network import FrozenNetwork, n_rows
-from skdiva.features._per_sample import PerSampleGradients
+from skdiva.features.network._batch import n_rows
+from skdiva.features.network._frozen import FrozenNetwork
+from skdiva.features.network.gradients import _autograd, _layer_rules
+from skdiva.features.network.gradients._per_sample import PerSampleGradients
 from tests.features.networks import NETWORKS, OwnForward, make
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}  # of the norm, as promised
@@ -90,8 +91,8 @@ def test_small_blocks(name, monkeypatch):
     module, batch = make(name)
     gradients = per_sample(module, batch)
     few = len(list(gradients.blocks(batch)))
-    monkeypatch.setitem(_layers._BLOCK_BYTES, "cpu", 1000)
-    monkeypatch.setattr(_row_gradients, "_BLOCK_BYTES", 1000)
+    monkeypatch.setitem(_layer_rules._BLOCK_BYTES, "cpu", 1000)
+    monkeypatch.setattr(_autograd, "_BLOCK_BYTES", 1000)
     many = list(gradients.blocks(batch))
     assert len(many) > few
     expected = double_loop(module, batch, gradients.names)
@@ -158,8 +159,8 @@ def test_a_rule_that_is_wrong_is_not_used(monkeypatch):
     """A layer that claims to be a Linear: the probe finds out, whatever the types say."""
     module = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), OwnForward(5, 3)).double()
     batch = torch.randn(5, 6, dtype=torch.float64)
-    rules = [(OwnForward, dict(_layers._RULES[0][1])), *_layers._RULES]
-    monkeypatch.setattr(_layers, "_RULES", rules)
+    rules = [(OwnForward, dict(_layer_rules._RULES[0][1])), *_layer_rules._RULES]
+    monkeypatch.setattr(_layer_rules, "_RULES", rules)
     gradients = per_sample(module, batch)
     assert gradients.kinds == {
         "0.weight": "layer", "0.bias": "layer", "2.weight": "vmap", "2.bias": "layer",

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from skdiva.features._network import call_arguments
+from skdiva.features.network._batch import call_arguments
 
 _RELU = {F.relu, torch.relu, torch.Tensor.relu}
 _RELU_IN_PLACE = {torch.relu_, F.relu_, torch.Tensor.relu_}

@@ -2,18 +2,19 @@
 
 import torch
 
-from skdiva.features._forward_pass import ForwardPass
-from skdiva.features._jacobian_product import backward_product, forward_product
-from skdiva.features._kinds import choose_kinds
-from skdiva.features._layers import LayerCall, layer_blocks, layer_rules
-from skdiva.features._network import n_rows, take_rows
-from skdiva.features._row_gradients import (
+from skdiva.features.network._batch import n_rows, take_rows
+from skdiva.features.network.gradients._autograd import (
     Columns,
+    backward_product,
+    forward_product,
     plain_attention,
     row_blocks,
     summed_gradients,
     vectorised_gradients,
 )
+from skdiva.features.network.gradients._forward_pass import ForwardPass
+from skdiva.features.network.gradients._layer_rules import LayerCall, layer_blocks, layer_rules
+from skdiva.features.network.gradients._strategy import choose_kinds
 from skdiva.loo.ridge import full_float32
 from skdiva.loo.rows import is_out_of_memory
 

@@ -5,7 +5,7 @@ import contextlib
 import torch
 from torch.autograd.graph import get_gradient_edge
 
-from skdiva.features._network import n_rows
+from skdiva.features.network._batch import n_rows
 from skdiva.loo.ridge import full_float32
 
 

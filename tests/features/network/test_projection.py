@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from skdiva.features._projection import FoldedProjection
+from skdiva.features.network._projection import FoldedProjection
 
 
 def project(x, n_components, seed, cuts=(), scale=None):

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
-from skdiva.features._choice import Labels, candidates, loo_losses, read_labels
+from skdiva.features._kernel_selection import SelectionTask, candidates, loo_losses, read_labels
 from skdiva.loo import ClassTargets, ValueTargets, brute_force_loo
 from skdiva.loo._brute_force import refit
 
@@ -36,7 +36,7 @@ class Drawn:
         return ValueTargets(torch.from_numpy(values))
 
     def labels(self, **fields):
-        return Labels(self.targets(self.values), **fields)
+        return SelectionTask(self.targets(self.values), **fields)
 
     def validation(self):
         return torch.from_numpy(self.X_val), self.targets(self.val_values)

@@ -2,8 +2,8 @@
 
 import torch
 
-from skdiva.features._network import n_rows, take_rows
-from skdiva.features._row_gradients import summed_gradients
+from skdiva.features.network._batch import n_rows, take_rows
+from skdiva.features.network.gradients._autograd import summed_gradients
 from skdiva.loo.rows import is_out_of_memory
 
 

@@ -3,15 +3,13 @@
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from skdiva.features._batches import Batches
-from skdiva.features._computation import floating_dtype
-from skdiva.features._network import FrozenNetwork
-from skdiva.features._rows import read_rows
-from skdiva.features._seed import draw_seed, seeded
-from skdiva.features._shared_backbone import build_module
-from skdiva.features._zero_start import ZeroStartLinear
+from skdiva.features.network._backbone import build_module, draw_seed, floating_dtype, seeded
+from skdiva.features.network._batches import Batches
+from skdiva.features.network._frozen import FrozenNetwork
+from skdiva.features.network._row_sources import read_rows
 
 
 def replace_head(backbone, n_outputs, X, *, random_state=None):
@@ -103,3 +101,27 @@ def _path_of_head(module, probe):
             f"{'gives something else' if calls else 'is called'}. Give it a Linear as last layer."
         )
     return path
+
+
+class ZeroStartLinear(nn.Linear):
+    """Linear layer minus what it computed when it was made.
+
+    The outputs are zero until the weights change, while gradients pass through random weights: no
+    gradient flows through what is subtracted.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool, default=True
+    """
+
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__(in_features, out_features, bias)
+        self.register_buffer("start_weight", self.weight.detach().clone())
+        start_bias = None if self.bias is None else self.bias.detach().clone()
+        self.register_buffer("start_bias", start_bias)
+
+    def forward(self, inputs):
+        """Compute the outputs (..., out_features) of inputs (..., in_features)."""
+        start = F.linear(inputs.detach(), self.start_weight, self.start_bias)
+        return super().forward(inputs) - start

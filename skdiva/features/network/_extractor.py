@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from skdiva.arrays import all_finite, to_tensor
-from skdiva.features._batches import Batches, automatic_size
-from skdiva.features._network import FrozenNetwork
-from skdiva.features._network_features import NetworkFeatures, fisher_scale
-from skdiva.features._per_sample import PerSampleGradients
-from skdiva.features._projection import FoldedProjection
-from skdiva.features._sources import count_rows
-from skdiva.features._surgery import require_activations
+from skdiva.features.network._activations import require_activations
+from skdiva.features.network._batch_features import NetworkFeatures, fisher_scale
+from skdiva.features.network._batches import Batches, automatic_size
+from skdiva.features.network._frozen import FrozenNetwork
+from skdiva.features.network._projection import FoldedProjection
+from skdiva.features.network._row_sources import count_rows
+from skdiva.features.network.gradients import PerSampleGradients
 from skdiva.loo.rows import free_bytes
 
 
@@ -196,12 +196,6 @@ class Computation:
 
     def _tensor(self, array):
         return None if array is None else to_tensor(array, self.device, self._recipe.dtype)
-
-
-def floating_dtype(module):
-    """Return "float64" if a module has such parameters, else "float32"."""
-    double = any(parameter.dtype == torch.float64 for parameter in module.parameters())
-    return "float64" if double else "float32"
 
 
 def require_finite(result, first_row):

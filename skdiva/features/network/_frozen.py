@@ -6,7 +6,9 @@ import copy
 import torch
 from torch import nn
 
-from skdiva.features._network_checks import (
+from skdiva.features.network._activations import LeakyActivations
+from skdiva.features.network._batch import call_arguments, n_rows, row_shape, take_rows
+from skdiva.features.network._messages import (
     bad_rows,
     close,
     no_match,
@@ -16,30 +18,6 @@ from skdiva.loo.ridge import full_float32
 from skdiva.loo.rows import is_out_of_memory
 
 _ERRORS_OF_BAD_ROWS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
-
-
-def n_rows(batch):
-    """Number of rows of a batch: a tensor, or a dict of tensors."""
-    return len(next(iter(batch.values())) if isinstance(batch, dict) else batch)
-
-
-def take_rows(batch, rows):
-    """Some rows of a batch: a tensor, or a dict of tensors."""
-    if isinstance(batch, dict):
-        return {key: value[rows] for key, value in batch.items()}
-    return batch[rows]
-
-
-def row_shape(batch):
-    """Shape of a row of a batch; for a dict of tensors, a dict of shapes."""
-    if isinstance(batch, dict):
-        return {key: tuple(value.shape[1:]) for key, value in batch.items()}
-    return tuple(batch.shape[1:])
-
-
-def call_arguments(batch):
-    """Positional arguments and keywords for a batch: a dict of tensors is passed as keywords."""
-    return ((), batch) if isinstance(batch, dict) else ((batch,), {})
 
 
 class FrozenNetwork:
@@ -248,8 +226,6 @@ class FrozenNetwork:
     def _activations(self):
         if self._slope is None:
             return contextlib.nullcontext()
-        from skdiva.features._surgery import LeakyActivations
-
         return LeakyActivations(self._slope)
 
     def _watch(self, layers, batch):

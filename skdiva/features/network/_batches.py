@@ -5,8 +5,8 @@ import torch
 from tqdm.auto import tqdm
 
 from skdiva.arrays import is_tensor, to_tensor
-from skdiva.features._network import n_rows, take_rows
-from skdiva.features._sources import count_rows
+from skdiva.features.network._batch import n_rows, take_rows
+from skdiva.features.network._row_sources import count_rows
 from skdiva.loo.rows import free_bytes, is_out_of_memory
 
 _MEMORY_SHARE = 1 / 4  # of what is free

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from skdiva.features._batches import Batches, automatic_size
-from skdiva.features._network import FrozenNetwork
-from skdiva.features._sources import ArrayRows, StreamedRows, count_rows
+from skdiva.features.network._batches import Batches, automatic_size
+from skdiva.features.network._frozen import FrozenNetwork
+from skdiva.features.network._row_sources import ArrayRows, StreamedRows, count_rows
 
 X = np.random.default_rng(0).normal(size=(23, 3))
 

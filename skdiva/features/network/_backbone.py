@@ -1,8 +1,11 @@
 """SharedBackbone: copies of an estimator share its network, pickles hold it without a device."""
 
-import torch
+import contextlib
 
-from skdiva.features._module_state import StoredModule, restore, share_arrays, store
+import torch
+from sklearn.utils import check_random_state
+
+from skdiva.features.network._module_state import StoredModule, restore, share_arrays, store
 
 
 class SharedBackbone:
@@ -51,3 +54,25 @@ def build_module(backbone):
             f"{type(module).__name__} from {backbone!r}. Return the module."
         )
     return module
+
+
+def draw_seed(random_state):
+    """Return a seed: the same every time for an int, and for None, which is 0."""
+    random_state = 0 if random_state is None else random_state
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Let the global generators of torch start from a seed, and put them back afterwards."""
+    # A CUDA that nobody uses yet is left asleep.
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def floating_dtype(module):
+    """Return "float64" if a module has such parameters, else "float32"."""
+    double = any(parameter.dtype == torch.float64 for parameter in module.parameters())
+    return "float64" if double else "float32"

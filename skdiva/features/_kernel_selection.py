@@ -8,13 +8,14 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 from skdiva.arrays import to_host, to_tensor
-from skdiva.features._nystroem import distances, whitening
 from skdiva.loo._losses import SquaredError
 from skdiva.loo._penalty import choose_penalty
 from skdiva.loo._problem import Problem
 from skdiva.loo._targets import ClassTargets, ValueTargets
 from skdiva.loo.ridge import full_float32
 
+_RESOLVED = 1e-7  # eigenvalues below this share of the largest are rounding errors
+_BLOCK_ELEMENTS = 2**22  # of kernel values worked out at a time
 # Times the number of columns that vary: the mean squared distance of two rows is twice that, and
 # their mean city-block distance about that.
 _SCALED_GAMMAS = {
@@ -24,7 +25,7 @@ _SCALED_GAMMAS = {
 }
 
 
-class Labels(NamedTuple):
+class SelectionTask(NamedTuple):
     """What decides the choice, but for the features."""
 
     targets: object  # ClassTargets or ValueTargets
@@ -73,7 +74,7 @@ def read_labels(X, y, groups, device):
         targets = ClassTargets(to_tensor(codes, device, "int64"), len(classes))
     if groups is not None:
         groups = to_tensor(np.unique(to_host(groups), return_inverse=True)[1], device, "int64")
-    return Labels(targets, groups)
+    return SelectionTask(targets, groups)
 
 
 def candidates(kernel, gamma, n_columns):
@@ -98,7 +99,7 @@ def loo_losses(pairs, columns, sample_weight, labels, landmarks):
     pairs : list of (kernel, gamma)
     columns : tensor of shape (n, p)
     sample_weight : tensor of shape (n,) or None
-    labels : Labels
+    labels : SelectionTask
         Of the same rows; standardised columns of the validation rows, if there are any.
     landmarks : tensor of shape (m, p)
 
@@ -138,3 +139,64 @@ def _smallest_loss(features, sample_weight, labels):
         validation=validation,
     )
     return choose_penalty(problem, sample_weight).loss
+
+
+@full_float32()
+def distances(kernel, rows, landmarks):
+    """What a kernel is a function of: squared Euclidean or city-block distances, (n, m).
+
+    Parameters
+    ----------
+    kernel : {"rbf", "laplacian"}
+    rows : tensor of shape (n, p)
+    landmarks : tensor of shape (m, p)
+
+    Returns
+    -------
+    tensor of shape (n, m)
+    """
+    if kernel == "laplacian":
+        return torch.cdist(rows, landmarks, p=1)
+    squares = rows.square().sum(dim=1, keepdim=True) + landmarks.square().sum(dim=1)
+    # Cancellation leaves errors of the size of rounding, which the exponential does not magnify.
+    return torch.addmm(squares, rows, landmarks.T, alpha=-2).clamp_(min=0)
+
+
+def whitening(distance, gamma):
+    """Projection (m, q) that turns kernel values at the landmarks into features.
+
+    Parameters
+    ----------
+    distance : tensor of shape (m, m)
+        Between the landmarks.
+    gamma : float
+        The kernel is exp(-gamma * distance).
+
+    Returns
+    -------
+    tensor of shape (m, q)
+    """
+    eigenvalues, vectors = torch.linalg.eigh(torch.exp(-gamma * distance.double()))
+    resolved = eigenvalues > _RESOLVED * eigenvalues[-1]
+    projection = vectors[:, resolved] / eigenvalues[resolved].sqrt()
+    return projection.to(distance.dtype)
+
+
+@full_float32()
+def nystroem_features(kernel, gamma, rows, landmarks, projection, out):
+    """Features of rows, worked out in blocks.
+
+    Parameters
+    ----------
+    kernel : {"rbf", "laplacian"}
+    gamma : float
+    rows : tensor of shape (n, p)
+    landmarks : tensor of shape (m, p)
+    projection : tensor of shape (m, q)
+    out : tensor of shape (n, q)
+        Where they go.
+    """
+    step = max(_BLOCK_ELEMENTS // len(landmarks), 1)
+    for part, features in zip(rows.split(step), out.split(step), strict=True):
+        kernel_values = distances(kernel, part, landmarks).mul_(-gamma).exp_()
+        torch.mm(kernel_values, projection, out=features)

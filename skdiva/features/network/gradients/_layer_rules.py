@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn import grad as weight_gradients
 
-from skdiva.features._zero_start import ZeroStartLinear
+from skdiva.features.network._heads import ZeroStartLinear
 from skdiva.loo.ridge import full_float32
 
 # Of a block: a processor keeps it in its caches, a GPU wants enough work for a kernel.

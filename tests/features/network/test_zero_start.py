@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from skdiva.features import JacobianFeaturizer, replace_head
-from skdiva.features._network import FrozenNetwork
-from skdiva.features._per_sample import PerSampleGradients
-from skdiva.features._zero_start import ZeroStartLinear
+from skdiva.features.network._frozen import FrozenNetwork
+from skdiva.features.network._heads import ZeroStartLinear
+from skdiva.features.network.gradients._per_sample import PerSampleGradients
 
 
 @pytest.mark.parametrize("bias", [False, True])
