@@ -3,7 +3,7 @@
     python benchmarks/extend.py                  # everything
     python benchmarks/extend.py scoring update   # some parts
 
-Parts: ``scoring`` (a pool of a million rows, by `loo.extend` and by `DivaExtender.score_pool`, over
+Parts: ``scoring`` (a pool of a million rows, by `loo.extend` and by `DivaExtender.score_rows`, over
 one plain product of the pool with a (p, p) matrix; at most 3 is wanted), ``update`` (adding a batch
 over a fresh factorisation, at most a third; the ranking's second Gram over one weighted Gram, at
 most 1), ``streams`` (a pool in a file or a dataframe: time and peak memory of a whole fit),
@@ -97,19 +97,19 @@ def scoring_functions(n, p, k, dtype):
     return {
         "product": lambda: torch.mm(pool, matrix, out=out),
         "extend": lambda: extend(problem, alpha, blocks, n_samples=0),
-        "score_pool": lambda: estimator.score_pool(X, y),
+        "score_rows": lambda: estimator.score_rows(X, y),
     }
 
 
 def scoring():
     """Print the scoring of a pool over one plain product."""
-    print("| rows, p, k, dtype | product (s) | Gflop/s | `extend` | `score_pool` |")
+    print("| rows, p, k, dtype | product (s) | Gflop/s | `extend` | `score_rows` |")
     print("|---|---|---|---|---|")
     for n, p, k, dtype in SCORED:
         repeats = 2 if n >= 1_000_000 else REPEATS
         seconds = interleaved(scoring_functions(n, p, k, dtype), repeats)
         product = statistics.median(seconds["product"])
-        extended, scored = (ratio(seconds, name, "product") for name in ("extend", "score_pool"))
+        extended, scored = (ratio(seconds, name, "product") for name in ("extend", "score_rows"))
         print(
             f"| {n}, {p}, {k}, {name_of(dtype)} | {product:.2f} | "
             f"{2e-9 * n * p * p / product:.0f} | {extended} | {scored} |",
@@ -218,11 +218,11 @@ def measure_pool(folder, kind):
         X = pd.DataFrame(np.array(X), columns=[f"x{i}" for i in range(X.shape[1])])
         core = X[:N_CORE], core[1]
     how = {"featurizer": None, "alpha": 0.1 * N_CORE, "device": "cpu"}
-    if kind == "score_pool":
+    if kind == "score_rows":
         X = np.array(X)
         estimator = DivaExtender(**how).fit(*core)
         memory = AnonymousMemory()
-        seconds = timed(estimator.score_pool, X, y)
+        seconds = timed(estimator.score_rows, X, y)
     else:
         estimator = DivaExtender(n_samples=1000, step=500, **how)
         memory = AnonymousMemory()
@@ -239,7 +239,7 @@ def streams():
         for kind, what in {
             "file": "fit, pool in a mapped file",
             "dataframe": "fit, pool in a dataframe",
-            "score_pool": "score_pool of an array",
+            "score_rows": "score_rows of an array",
         }.items():
             call = [sys.executable, __file__, "--measure", folder, kind]
             answer = subprocess.run(call, check=True, capture_output=True, text=True)
@@ -252,7 +252,7 @@ def wide():
     for n, n_pool, p in WIDE:
         X, y = (part.numpy() for part in make_data(n + n_pool, p, 5))
         estimator = DivaExtender(
-            featurizer=None, alpha=0.1 * n, n_samples=50, step=50, device="cpu"
+            featurizer=None, alpha=0.1 * n, n_samples_to_select=50, step=50, device="cpu"
         )
         memory = AnonymousMemory()
         seconds = timed(estimator.fit, X[:n], y[:n], X_pool=X[n:], y_pool=y[n:])

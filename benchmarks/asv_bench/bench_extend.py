@@ -48,8 +48,8 @@ class ScorePool:
         self.extender = DivaExtender(featurizer=None, alpha=0.1 * N_CORE)
         self.extender.fit(X[:N_CORE], y[:N_CORE])
 
-    def time_score_pool(self, _):
-        self.extender.score_pool(self.X, self.y)
+    def time_score_rows(self, _):
+        self.extender.score_rows(self.X, self.y)
 
-    def peakmem_score_pool(self, _):
-        self.extender.score_pool(self.X, self.y)
+    def peakmem_score_rows(self, _):
+        self.extender.score_rows(self.X, self.y)

@@ -29,11 +29,11 @@ SHARES = (0, 0.025, 0.05, 0.1, 0.2, 0.35, 0.6, 1)
 NEIGHBOURS = 5
 RANDOM_ORDERS = 3
 # The defaults were chosen on spambase, magic, breast cancer, wine, tissue, MNIST, and other rows of
-# CIFAR-10; judges="all" also on labels that people or rules gave (CIFAR-10N worst, Hausa news, and
-# sentiment, of which some rows are among those below).
+# CIFAR-10; evaluate_on="all" also on labels that people or rules gave (CIFAR-10N worst, Hausa news,
+# and sentiment, of which some rows are among those below).
 SETS = ["digits", "flowers", "spoken digits", "german credit", "CIFAR-10", "sentiment"]
 PEERS = ["random", "margin", "KNN-Shapley"]
-OURS = ["DivaExtender", "judges='core'"]
+OURS = ["DivaExtender", "evaluate_on='core'"]
 
 
 def split(name, rate, seed, folder):
@@ -83,8 +83,8 @@ def run(name, rate, seed, folder):
     orders = {f"random {i}": draw.permutation(n_pool) for i in range(RANDOM_ORDERS)}
     orders |= {"margin": margin(core, pool), "KNN-Shapley": knn_shapley(core, pool)}
     extenders = {
-        method: DivaExtender(judges=judges).fit(*core, X_pool=pool[0], y_pool=pool[1])
-        for method, judges in zip(OURS, ("all", "core"), strict=True)
+        method: DivaExtender(evaluate_on=evaluate_on).fit(*core, X_pool=pool[0], y_pool=pool[1])
+        for method, evaluate_on in zip(OURS, ("all", "core"), strict=True)
     }
     orders |= {method: extender.select(n_pool) for method, extender in extenders.items()}
 
@@ -157,7 +157,7 @@ rows of CIFAR-10, and on rows of sentiment with the labels of single people.
 - random: mean of three random orders
 - margin: a logistic regression of the core is least sure (it does not look at the labels)
 - KNN-Shapley: exact values for 5 neighbours with the core as validation set
-- judges='core': DivaExtender with the judges of the paper, the rows of the core alone
+- evaluate_on='core': DivaExtender with the judges of the paper, the rows of the core alone
 
 ## Which rows first
 

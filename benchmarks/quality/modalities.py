@@ -39,13 +39,13 @@ MODELS = {
     "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
     "support vectors": SVC(C=10),
 }
-RECIPE = {"n_samples": N_ADDED, "featurizer": None, "alpha": 10, "fit_intercept": False}
+RECIPE = {"n_samples_to_select": N_ADDED, "featurizer": None, "alpha": 10, "fit_intercept": False}
 METHODS = {
-    "default": {"n_samples": N_ADDED},
+    "default": {"n_samples_to_select": N_ADDED},
     "recipe": RECIPE,
-    "recipe, core judges": RECIPE | {"judges": "core"},
-    "recipe, all that help": RECIPE | {"n_samples": "auto"},
-    "core judges, all that help": RECIPE | {"n_samples": "auto", "judges": "core"},
+    "recipe, core judges": RECIPE | {"evaluate_on": "core"},
+    "recipe, all that help": RECIPE | {"n_samples_to_select": "auto"},
+    "core judges, all that help": RECIPE | {"n_samples_to_select": "auto", "evaluate_on": "core"},
 }
 PREPARATIONS = {
     "as it is": lambda X: X / np.sqrt(np.mean(np.sum(X**2, axis=1))),
@@ -122,7 +122,7 @@ def run(problem, per_class, seed, folder):
     if per_class == PER_CLASS[0]:
         for preparation, judges, alpha in VARIANTS:
             prepared = map(PREPARATIONS[preparation], (data[0], data[2]))
-            settings = RECIPE | {"judges": judges, "alpha": alpha}
+            settings = RECIPE | {"evaluate_on": judges, "alpha": alpha}
             answers[preparation, judges, alpha] = chosen(*prepared, settings)
     return answers
 
@@ -190,7 +190,7 @@ and has seen those labels.
 
 Mean and standard deviation. "default": up to {n_added} rows by `DivaExtender(n_samples={n_added})`.
 "recipe": with `featurizer=None, alpha=10, fit_intercept=False` as well; then with
-`judges="core"`; then both without `n_samples`.
+`evaluate_on="core"`; then both without `n_samples_to_select`.
 
 {main}
 

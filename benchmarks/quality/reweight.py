@@ -50,7 +50,7 @@ def all_weights(X, y, is_wrong, seed):
     weights = {
         "as given": ones,
         "DivaReweighter": DivaReweighter().fit(X, y).sample_weight_,
-        "flagged dropped": ones * (detector.outlier_scores_ <= detector.offset_),
+        "flagged dropped": ones * (detector.outlier_scores_ <= detector.threshold_),
         "probability right": 1 - detector.outlier_scores_,
         "known clean": ones * ~is_wrong,
     }

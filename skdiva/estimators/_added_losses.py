@@ -43,7 +43,7 @@ def added_losses(extender, rows, orders):
     data, pool, _ = extender._read_all(**rows)
     posed = _as_fitted(extender, data)
     blocks = PoolBlocks(posed, pool)
-    core, judged = (posed.problem, posed.alpha), {"pool_judges": extender.judges == "all"}
+    core, judged = (posed.problem, posed.alpha), {"pool_judges": extender.evaluate_on == "all"}
     start = extend(*core, blocks, n_samples=0, **judged)
     _check_same(to_host(start.start_derivative), extender.pool_derivative_)
     starts = [*range(0, pool.n_rows, blocks.size), pool.n_rows]
@@ -59,7 +59,7 @@ def _as_fitted(extender, data):
     """Pose the problem of the core with the features and the penalty of a fitted extender."""
     same = copy.copy(extender)
     same.alpha = extender.alpha_
-    feature_map = copy.copy(extender._feature_map_)
+    feature_map = copy.copy(extender._feature_map)
     feature_map.fit_transform = lambda data, _posed: feature_map.transform(data.X_checked)
     return same._pose(data, feature_map)
 

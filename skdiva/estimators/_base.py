@@ -33,6 +33,9 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    # Private attributes of a fit, which the next one replaces with those that end in "_".
+    _fitted_private: tuple[str, ...] = ("_feature_map",)
+
     def transform(self, X):
         """Return X unchanged.
 
@@ -47,7 +50,7 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The same rows; a container if `set_output` asked for one.
         """
         check_is_fitted(self)
-        return check_X(self, X, numeric=self._feature_map_.reads_numbers, reset=False)
+        return check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
 
     def fit_transform(self, X, y, **fit_params):
         """Fit, and return X unchanged.
@@ -127,12 +130,13 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         fitted |= data.identity | {
             "alpha_": posed.alpha,
             "featurizer_": posed.feature_map.featurizer,
-            "_feature_map_": posed.feature_map,
+            "_feature_map": posed.feature_map,
         }
         if data.has_classes:
             fitted["classes_"] = data.target.classes
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)
+        for name in list(vars(self)):
+            if name.endswith("_") or name in self._fitted_private:
+                delattr(self, name)
         vars(self).update(fitted)
         return self
 

@@ -28,13 +28,13 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
     ----------
     estimator : estimator instance, default=None
         What is trained on core and chosen rows. It sees X as given. None chooses rows only.
-    n_samples : "auto" or int, default="auto"
+    n_samples_to_select : "auto" or int, default="auto"
         Largest number of rows to add. "auto": all that help. Adding stops in any case when no row
         has a negative derivative.
     step : float or int, default=0.1
         Rows added at a time: an int, or, as a float, a share of the rows trained on so far, those
         of the core and those added. With the int 1 the choice is greedy; larger steps cost less.
-    judges : {"all", "core"}, default="all"
+    evaluate_on : {"all", "core"}, default="all"
         Whose predictions make the loss. "all": every row of the core and of the pool, each
         predicted by a model that is not trained on it; most labels of the pool must be right, and
         the pool of the same kind as the core. "core": the rows of the core only, as in [1]_; for a
@@ -133,7 +133,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
     >>> X, y = load_digits(n_class=3, return_X_y=True)
     >>> X_pool, y_pool = X[60:], y[60:].copy()
     >>> y_pool[::5] = (y_pool[::5] + 1) % 3  # wrong labels
-    >>> extender = DivaExtender(LogisticRegression(max_iter=1000), n_samples=50)
+    >>> extender = DivaExtender(LogisticRegression(max_iter=1000), n_samples_to_select=50)
     >>> extender = extender.fit(X[:60], y[:60], X_pool=X_pool, y_pool=y_pool)
     >>> int(extender.support_.sum())
     50
@@ -145,14 +145,15 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit"]), None],
-        "judges": [StrOptions({"all", "core"})],
-        "n_samples": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "evaluate_on": [StrOptions({"all", "core"})],
+        "n_samples_to_select": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "step": [
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, None, closed="neither"),
         ],
         **BaseDiva._parameter_constraints,
     }
+    _fitted_private = ("_feature_map", "_target", "_row_scores")
     _hands_metadata_on = False
     _instead = "Use DivaExtender(estimator=...) as the last step instead."
 
@@ -160,9 +161,9 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         self,
         estimator=None,
         *,
-        n_samples="auto",
+        n_samples_to_select="auto",
         step=0.1,
-        judges="all",
+        evaluate_on="all",
         featurizer="auto",
         alpha="auto",
         loss="auto",
@@ -174,9 +175,9 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         verbose=0,
     ):
         self.estimator = estimator
-        self.n_samples = n_samples
+        self.n_samples_to_select = n_samples_to_select
         self.step = step
-        self.judges = judges
+        self.evaluate_on = evaluate_on
         self.featurizer = featurizer
         self.alpha = alpha
         self.loss = loss
@@ -201,7 +202,7 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         X_pool : array-like of shape (n_pool, n_features) or tuple of one, default=None
             Rows that may be added. In a Pipeline they arrive as given, unless metadata routing is
             on and its ``transform_input`` names them. In a search pass ``(X_pool,)``: it would
-            slice an array that has as many rows as X. None: no row is added, and `score_pool`
+            slice an array that has as many rows as X. None: no row is added, and `score_rows`
             scores rows that come later.
         y_pool : array-like of shape (n_pool,) or (n_pool, n_targets) or tuple of one, default=None
             Labels of the pool, out of those in y.
@@ -221,8 +222,8 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
         Raises
         ------
         ValueError
-            If an argument is not as described; if ``n_samples`` is larger than the pool; if
-            ``alpha`` is too small even for float64. The estimator is then left as it was.
+            If an argument is not as described; if ``n_samples_to_select`` is larger than the pool;
+            if ``alpha`` is too small even for float64. The estimator is then left as it was.
         """
         data, pool, feature_map = self._read_all(
             X, y, X_pool, y_pool, groups=groups, X_val=X_val, y_val=y_val
@@ -242,8 +243,8 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
             "coef_": scores.coef,
             "intercept_": scores.intercept,
             "estimator_": self._train(data, pool, to_host(answer.chosen)),
-            "_scores_": scores,
-            "_target_": data.target,
+            "_row_scores": scores,
+            "_target": data.target,
         }
         return self._keep(data, posed, **fitted)
 
@@ -258,14 +259,14 @@ class DivaExtender(DelegationMixin, PoolChoiceMixin, BaseDiva):
 
     def _limit(self, n_pool):
         """Largest number of rows to add."""
-        if self.n_samples == "auto" or n_pool == 0:
+        if self.n_samples_to_select == "auto" or n_pool == 0:
             return n_pool
-        if self.n_samples > n_pool:
+        if self.n_samples_to_select > n_pool:
             raise ValueError(
-                f"n_samples={self.n_samples} is larger than the pool, which has {n_pool} rows. "
-                "Use n_samples='auto' to add all rows that help."
+                f"n_samples_to_select={self.n_samples_to_select} is larger than the pool, which "
+                f"has {n_pool} rows. Use n_samples_to_select='auto' to add all rows that help."
             )
-        return self.n_samples
+        return self.n_samples_to_select
 
     def _train(self, data, pool, chosen):
         """Fit a clone of the inner estimator on the core and the chosen rows, in input order."""

@@ -38,10 +38,10 @@ class JudgementMixin:
                 "(pip install pandas), or read outlier_scores_ and suggested_label_."
             ) from error
         columns = {
-            "is_label_issue": self.outlier_scores_ > self.offset_,
+            "is_label_issue": self.outlier_scores_ > self.threshold_,
             "score": self.outlier_scores_,
         }
-        given, suggested = self._target_.given, self.suggested_label_
+        given, suggested = self._target.given, self.suggested_label_
         if given.ndim == 1:
             columns |= {"given_label": given, "suggested_label": suggested}
         else:
@@ -49,7 +49,7 @@ class JudgementMixin:
                 columns[f"given_label_{i}"] = given[:, i]
                 columns[f"suggested_label_{i}"] = suggested[:, i]
         columns["derivative"] = self.derivative_
-        return pd.DataFrame(columns, index=self._index_)
+        return pd.DataFrame(columns, index=self._index)
 
     def score_labels(self, X, y):
         """Score the labels of new rows, in the sign and unit of ``outlier_scores_``.
@@ -64,10 +64,11 @@ class JudgementMixin:
         Returns
         -------
         ndarray of shape (n_rows,)
-            Suspicious where above ``offset_``. "probability": by the ridge with ``sample_weight_``;
-            "derivative": with respect to the weight of a new row, at weight zero; "residual": of
-            the ridge with the start weights, in the same standard deviations. A training row of
-            weight zero would get the score that it has, with "residual" up to its leverage.
+            Suspicious where above ``threshold_``. "probability": by the ridge with
+            ``sample_weight_``; "derivative": with respect to the weight of a new row, at weight
+            zero; "residual": of the ridge with the start weights, in the same standard deviations.
+            A training row of weight zero would get the score that it has, with "residual" up to
+            its leverage.
 
         Raises
         ------
@@ -76,9 +77,9 @@ class JudgementMixin:
         """
         check_is_fitted(self)
         rows = self._read_rows(X)
-        target = self._target_.encode(y)
+        target = self._target.encode(y)
         check_consistent_length(rows.X, target.given)
-        return self._criterion_.score(rows, target)
+        return self._label_score.score(rows, target)
 
     def score(self, X, y, sample_weight=None):
         """Return the score of a ridge trained on the inliers, so that a search can tune.
@@ -100,7 +101,7 @@ class JudgementMixin:
         check_is_fitted(self)
         weight = to_host(sample_weight)
         if not hasattr(self, "classes_"):
-            given = self._target_.encode(y).given
+            given = self._target.encode(y).given
             return r2_score(given, self._predict(X), sample_weight=weight)
         # A label that was never seen is a wrong prediction, as for any classifier.
         given, predicted = read_labels(y), self._predict(X)
@@ -109,9 +110,9 @@ class JudgementMixin:
 
     def _predict(self, X):
         predictions = self._read_rows(X).linear_outputs(self.coef_, self.intercept_)
-        return self._target_.decode(predictions)
+        return self._target.decode(predictions)
 
     def _read_rows(self, X):
-        feature_map = self._feature_map_
+        feature_map = self._feature_map
         X = check_X(self, X, numeric=feature_map.reads_numbers, reset=False)
-        return MappedRows(feature_map, X, self._target_.n_outputs)
+        return MappedRows(feature_map, X, self._target.n_outputs)

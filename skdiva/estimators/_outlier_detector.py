@@ -67,7 +67,7 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     ----------
     outlier_scores_ : ndarray of shape (n_samples,)
         Scores of the training rows; higher is worse.
-    offset_ : float
+    threshold_ : float
         Rows are outliers if their score is above it.
     suggested_label_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
         Class with the largest leave-one-out output, which may be the given one, or the
@@ -150,6 +150,8 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         **BaseDiva._parameter_constraints,
     }
+
+    _fitted_private = ("_feature_map", "_target", "_index", "_label_score")
 
     def __init__(
         self,
@@ -240,14 +242,14 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         predictions = to_host(verdict.loo_predictions)
         fitted = {
             "outlier_scores_": verdict.scores,
-            "offset_": offset,
+            "threshold_": offset,
             "loo_predictions_": predictions,
             "suggested_label_": data.target.decode(predictions),
             "coef_": coef,
             "intercept_": intercept,
-            "_criterion_": criterion,
-            "_target_": data.target,
-            "_index_": data.index,
+            "_label_score": criterion,
+            "_target": data.target,
+            "_index": data.index,
             **verdict.extra,
         }
         return self._adopt(data, posed, verdict.start, verdict.factor, **fitted)
@@ -269,10 +271,10 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         Returns
         -------
         ndarray of shape (n_samples,)
-            -1 where ``outlier_scores_ > offset_``, else 1.
+            -1 where ``outlier_scores_ > threshold_``, else 1.
         """
         self.fit(X, y, sample_weight, **metadata)
-        return np.where(self.outlier_scores_ > self.offset_, -1, 1)
+        return np.where(self.outlier_scores_ > self.threshold_, -1, 1)
 
     def _offset(self, scores, criterion):
         if self.contamination == "auto":

@@ -13,7 +13,7 @@ from skdiva.estimators._inputs import check_X
 class PoolChoiceMixin:
     """Methods of a fitted extender."""
 
-    def score_pool(self, X, y):
+    def score_rows(self, X, y):
         """Derivative with respect to the weight, at 0, of any labelled rows.
 
         Parameters
@@ -27,8 +27,8 @@ class PoolChoiceMixin:
         -------
         ndarray of shape (n_rows,)
             Negative: adding the row to the core lowers ``loo_loss_``. For the rows of the pool
-            ``pool_derivative_``, save that with ``judges="all"`` a row that is scored is taken for
-            one more, beside the one in the pool.
+            ``pool_derivative_``, save that with ``evaluate_on="all"`` a row that is scored is taken
+            for one more, beside the one in the pool.
 
         Raises
         ------
@@ -36,10 +36,10 @@ class PoolChoiceMixin:
             If X or y is not as in `fit`.
         """
         check_is_fitted(self)
-        X = check_X(self, X, numeric=self._feature_map_.reads_numbers, reset=False)
-        target = self._target_.encode(y)
+        X = check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
+        target = self._target.encode(y)
         check_consistent_length(X, target.given)
-        return self._scores_.derivative(self._feature_map_, X, target)
+        return self._row_scores.derivative(self._feature_map, X, target)
 
     def select(self, n):
         """Return the best rows of the pool.

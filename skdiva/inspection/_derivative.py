@@ -199,7 +199,7 @@ def _verdict(estimator):
     if hasattr(estimator, "pool_derivative_"):
         return {"is_wrong": ~estimator.support_, "status_names": ("chosen", "not chosen")}
     if hasattr(estimator, "outlier_scores_"):
-        is_flagged = estimator.outlier_scores_ > estimator.offset_
+        is_flagged = estimator.outlier_scores_ > estimator.threshold_
         return {"is_wrong": is_flagged, "status_names": ("not flagged", "flagged")}
     return {}
 

@@ -63,12 +63,12 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
 @pytest.mark.parametrize("features", FEATURES)
 @pytest.mark.parametrize("others", ROWS)
-def test_the_own_order_gives_the_path(others, features, judges):
+def test_the_own_order_gives_the_path(others, features, evaluate_on):
     rows = rows_of(X, Y, **ROWS[others])
-    extender = fitted(rows, judges=judges, featurizer=FEATURES[features], dtype="float64")
+    extender = fitted(rows, evaluate_on=evaluate_on, featurizer=FEATURES[features], dtype="float64")
     before = copy.deepcopy(vars(extender))
     (found,) = added_losses(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
@@ -76,30 +76,30 @@ def test_the_own_order_gives_the_path(others, features, judges):
     assert extender.alpha == before["alpha"] == "auto"
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
 @pytest.mark.parametrize("features", FEATURES)
-def test_float32(features, judges, device):
+def test_float32(features, evaluate_on, device):
     rows = rows_of(X.astype(np.float32), Y, **GROUPS)
-    extender = fitted(rows, judges=judges, featurizer=FEATURES[features], device=device)
+    extender = fitted(rows, evaluate_on=evaluate_on, featurizer=FEATURES[features], device=device)
     (found,) = added_losses(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-4)
 
 
 @pytest.mark.parametrize("targets", [1, 2])
-@pytest.mark.parametrize("judges", ["all", "core"])
-def test_regression(judges, targets):
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
+def test_regression(evaluate_on, targets):
     rows = rows_of(*numbers(140, targets, wrong=0))
-    extender = fitted(rows, judges=judges)
+    extender = fitted(rows, evaluate_on=evaluate_on)
     (found,) = added_losses(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
-def test_a_large_pool_whose_features_are_made_in_blocks(judges, monkeypatch):
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
+def test_a_large_pool_whose_features_are_made_in_blocks(evaluate_on, monkeypatch):
     monkeypatch.setattr("skdiva.estimators._pool_sample._MOST_ROWS", 60)
     monkeypatch.setattr("skdiva.estimators._pool_blocks._KEEP_SHARE", 0)
     rows = rows_of(X, Y, **GROUPS)
-    extender = fitted(rows, judges=judges, batch_size=9)
+    extender = fitted(rows, evaluate_on=evaluate_on, batch_size=9)
     (found,) = added_losses(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
 
@@ -117,7 +117,12 @@ class Counting(StandardScaler):
 def test_features_are_made_once_more_for_rows_that_are_added_alone(monkeypatch):
     monkeypatch.setattr("skdiva.estimators._pool_blocks._KEEP_SHARE", 0)
     rows = rows_of(X, Y)
-    how = {"judges": "core", "featurizer": Counting(), "batch_size": 25, "n_samples": 1}
+    how = {
+        "evaluate_on": "core",
+        "featurizer": Counting(),
+        "batch_size": 25,
+        "n_samples_to_select": 1,
+    }
     extender = DivaExtender(**how).fit(**rows)
     monkeypatch.setattr(Counting, "sizes", [])
     added_losses(extender, rows, [own_order(extender)] * 2)
@@ -141,28 +146,28 @@ def log_losses(outputs, labels):
     return -np.log(scores[np.arange(len(labels)), labels] / scores.sum(axis=1))
 
 
-def refitted_loss(added, judges):
+def refitted_loss(added, evaluate_on):
     """Mean loss of the core, and of the pool, by a refit without every row that judges."""
     rows = np.r_[np.arange(N_CORE), N_CORE + added]
     one_hot = torch.eye(3, dtype=torch.float64)
-    if judges == "all":
+    if evaluate_on == "all":
         rows = np.r_[rows, np.setdiff1d(np.arange(N_CORE + N_POOL), rows)]
     weight = torch.zeros(len(rows), dtype=torch.float64)
     weight[: N_CORE + len(added)] = 1
     outputs = brute_force_loo(torch.from_numpy(X[rows]), one_hot[Y[rows]], weight, 2.0)
     losses = log_losses(outputs.numpy(), Y[rows])
-    return losses.mean() if judges == "all" else losses[:N_CORE].mean()
+    return losses.mean() if evaluate_on == "all" else losses[:N_CORE].mean()
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
-def test_other_orders_are_refits(judges):
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
+def test_other_orders_are_refits(evaluate_on):
     rows = rows_of(X, Y)
-    extender = fitted(rows, judges=judges, **PLAIN)
+    extender = fitted(rows, evaluate_on=evaluate_on, **PLAIN)
     orders = [np.random.default_rng(seed).permutation(N_POOL) for seed in range(3)]
     found = added_losses(extender, rows, orders)
     assert found.shape == (3, len(extender.n_added_))
     for order, losses in zip(orders, found, strict=True):
-        expected = [refitted_loss(order[:size], judges) for size in extender.n_added_]
+        expected = [refitted_loss(order[:size], evaluate_on) for size in extender.n_added_]
         assert_allclose(losses, expected, rtol=1e-9)
     # Rows chosen for it lower the loss more than any.
     assert (found[:, 1:] > extender.loo_loss_path_[1:]).all()
@@ -170,16 +175,16 @@ def test_other_orders_are_refits(judges):
 
 def test_an_extender_that_added_nothing():
     rows = rows_of(X, Y)
-    harms = DivaExtender(judges="core", **PLAIN).fit(**rows).pool_derivative_ > 0
+    harms = DivaExtender(evaluate_on="core", **PLAIN).fit(**rows).pool_derivative_ > 0
     rows |= {name: rows[name][harms] for name in ("X_pool", "y_pool")}
-    extender = DivaExtender(judges="core", **PLAIN).fit(**rows)
+    extender = DivaExtender(evaluate_on="core", **PLAIN).fit(**rows)
     assert_array_equal(extender.n_added_, [0])
     found = added_losses(extender, rows, [np.arange(harms.sum())] * 2)
     assert_allclose(found, [[extender.loo_loss_]] * 2)
 
 
 @pytest.mark.parametrize("n_orders", [0, 1])
-@pytest.mark.parametrize("judges", ["all", "core"])
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
 @pytest.mark.parametrize(
     ("fit", "given"),
     [
@@ -198,8 +203,8 @@ def test_an_extender_that_added_nothing():
         "other y_pool", "another order",
     ],
 )  # fmt: skip
-def test_rows_of_another_fit(fit, given, judges, n_orders):
-    extender = fitted(rows_of(X, Y, **fit), judges=judges)
+def test_rows_of_another_fit(fit, given, evaluate_on, n_orders):
+    extender = fitted(rows_of(X, Y, **fit), evaluate_on=evaluate_on)
     with pytest.raises(ValueError, match=r"in their order; got rows with .* Pass X, y, X_pool"):
         added_losses(extender, rows_of(X, Y, **fit) | given, [own_order(extender)] * n_orders)
 
@@ -207,7 +212,7 @@ def test_rows_of_another_fit(fit, given, judges, n_orders):
 def test_the_last_rows_of_a_pool_in_another_order():
     """They are not added, so no loss of the judges depends on them."""
     rows = rows_of(X, Y)
-    extender = fitted(rows, judges="core", n_samples=30)
+    extender = fitted(rows, evaluate_on="core", n_samples_to_select=30)
     order = np.arange(N_POOL)
     order[~extender.support_] = order[~extender.support_][::-1]
     other = rows | {name: rows[name][order] for name in ("X_pool", "y_pool")}

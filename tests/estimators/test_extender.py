@@ -33,15 +33,20 @@ def block(X, y):
     return torch.from_numpy(X), ClassTargets(torch.from_numpy(y), 3)
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
 @pytest.mark.parametrize("batch_size", ["auto", 7])
-def test_it_is_the_extension_of_the_core(batch_size, judges, device):
-    how = PLAIN | {"step": 3, "device": device, "batch_size": batch_size, "judges": judges}
+def test_it_is_the_extension_of_the_core(batch_size, evaluate_on, device):
+    how = PLAIN | {
+        "step": 3,
+        "device": device,
+        "batch_size": batch_size,
+        "evaluate_on": evaluate_on,
+    }
     model = DivaExtender(**how).fit(*CORE, **POOL)
     features, targets = block(*CORE)
     problem = Problem(features, targets, loss=LogLoss())
     pool = [block(X_POOL, Y_POOL)]
-    expected = extend(problem, 2.0, pool, step=3, pool_judges=judges == "all")
+    expected = extend(problem, 2.0, pool, step=3, pool_judges=evaluate_on == "all")
     n_chosen = len(expected.chosen)
     assert 0 < n_chosen < 200
     assert_array_equal(model.select(n_chosen), expected.chosen)
@@ -56,10 +61,10 @@ def test_it_is_the_extension_of_the_core(batch_size, judges, device):
     assert_array_equal(np.sort(model.ranking_), np.arange(1, 201))
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
 @pytest.mark.parametrize("featurizer", ["auto", StandardScaler()])
-def test_wrong_labels_are_left_out(featurizer, judges):
-    model = DivaExtender(featurizer=featurizer, judges=judges).fit(*CORE, **POOL)
+def test_wrong_labels_are_left_out(featurizer, evaluate_on):
+    model = DivaExtender(featurizer=featurizer, evaluate_on=evaluate_on).fit(*CORE, **POOL)
     assert model.support_[::5].mean() < model.support_[1::5].mean() / 2
     assert (model.pool_derivative_[::5] > 0).mean() > 0.8
     assert (model.pool_derivative_[1::5] < 0).mean() > 0.6
@@ -67,7 +72,7 @@ def test_wrong_labels_are_left_out(featurizer, judges):
 
 
 def test_estimator_is_trained_on_core_and_chosen_rows():
-    model = DivaExtender(LogisticRegression(), n_samples=30, **PLAIN).fit(*CORE, **POOL)
+    model = DivaExtender(LogisticRegression(), n_samples_to_select=30, **PLAIN).fit(*CORE, **POOL)
     chosen = model.support_
     assert chosen.sum() == 30
     alone = LogisticRegression().fit(np.r_[CORE[0], X_POOL[chosen]], np.r_[CORE[1], Y_POOL[chosen]])
@@ -78,7 +83,7 @@ def test_estimator_is_trained_on_core_and_chosen_rows():
 
 
 def test_without_a_pool_the_estimator_is_trained_on_the_core():
-    model = DivaExtender(LogisticRegression(), n_samples=10).fit(*CORE)
+    model = DivaExtender(LogisticRegression(), n_samples_to_select=10).fit(*CORE)
     assert_array_equal(model.estimator_.coef_, LogisticRegression().fit(*CORE).coef_)
     assert model.ranking_.shape == model.support_.shape == model.pool_derivative_.shape == (0,)
     assert model.loo_loss_path_.shape == model.n_added_.shape == (1,)
@@ -88,22 +93,22 @@ def test_without_a_pool_the_estimator_is_trained_on_the_core():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("featurizer", ["auto", None, StandardScaler()])
 def test_scores_of_pool_rows_are_their_derivatives(featurizer, dtype):
-    how = {"featurizer": featurizer, "dtype": dtype, "judges": "core"}
+    how = {"featurizer": featurizer, "dtype": dtype, "evaluate_on": "core"}
     model = DivaExtender(step=30, **how).fit(*CORE, **POOL)
-    scores = pickle.loads(pickle.dumps(model)).score_pool(X_POOL, Y_POOL)
+    scores = pickle.loads(pickle.dumps(model)).score_rows(X_POOL, Y_POOL)
     scale = np.abs(model.pool_derivative_).max()
     tolerance = 1e-3 if dtype == "float32" else 1e-9
     assert_allclose(scores, model.pool_derivative_, atol=tolerance * scale)
     if featurizer is None:  # the others learn from the pool
         alone = DivaExtender(alpha=model.alpha_, **how).fit(*CORE)
-        assert_allclose(alone.score_pool(X_POOL, Y_POOL), scores, atol=tolerance * scale)
+        assert_allclose(alone.score_rows(X_POOL, Y_POOL), scores, atol=tolerance * scale)
 
 
 def test_scores_in_blocks(monkeypatch):
     model = DivaExtender(**PLAIN).fit(*CORE)
-    whole = model.score_pool(np.tile(X_POOL, (6, 1)), np.tile(Y_POOL, 6))
+    whole = model.score_rows(np.tile(X_POOL, (6, 1)), np.tile(Y_POOL, 6))
     monkeypatch.setattr("skdiva.estimators._new_row_scores._BLOCK_ELEMENTS", 1)
-    parts = model.score_pool(np.tile(X_POOL, (6, 1)), np.tile(Y_POOL, 6))
+    parts = model.score_rows(np.tile(X_POOL, (6, 1)), np.tile(Y_POOL, 6))
     assert_allclose(parts, whole, rtol=1e-10)
 
 
@@ -119,23 +124,25 @@ def test_regression(targets):
     X, y = numbers(160, targets, wrong=0)
     pool = y[40:].copy()
     pool[::4] += 500
-    model = DivaExtender(Ridge(), judges="core").fit(X[:40], y[:40], X_pool=X[40:], y_pool=pool)
+    model = DivaExtender(Ridge(), evaluate_on="core").fit(
+        X[:40], y[:40], X_pool=X[40:], y_pool=pool
+    )
     assert not hasattr(model, "classes_")
     assert model.support_[1::4].mean() > model.support_[::4].mean()
     assert model.predict(X).shape == y.shape
-    scores = model.score_pool(X[40:], pool)
+    scores = model.score_rows(X[40:], pool)
     assert_allclose(scores, model.pool_derivative_, rtol=1e-6, atol=1e-9 * np.abs(scores).max())
 
 
 def test_groups_and_validation_rows_decide():
     groups = np.arange(N_CORE) // 4
     plain, grouped, judged = (
-        DivaExtender(judges="core", **PLAIN).fit(*CORE, **POOL, **more)
+        DivaExtender(evaluate_on="core", **PLAIN).fit(*CORE, **POOL, **more)
         for more in ({}, {"groups": groups}, {"X_val": (X[:100],), "y_val": (TRUTH[:100],)})
     )
     assert np.abs(grouped.pool_derivative_ - plain.pool_derivative_).max() > 1e-4
     assert np.abs(judged.pool_derivative_ - plain.pool_derivative_).max() > 1e-4
-    scores = judged.score_pool(X_POOL, Y_POOL)
+    scores = judged.score_rows(X_POOL, Y_POOL)
     assert_allclose(scores, judged.pool_derivative_, atol=1e-12)
 
 
@@ -144,11 +151,11 @@ def test_initial_outputs():
         def initial_outputs(self, X):
             return np.asarray(X)[:, :3]
 
-    how = {"alpha": 2.0, "step": 20, "judges": "core"}
+    how = {"alpha": 2.0, "step": 20, "evaluate_on": "core"}
     plain = DivaExtender(featurizer=FunctionTransformer(), **how).fit(*CORE, **POOL)
     model = DivaExtender(featurizer=Pretrained(), **how).fit(*CORE, **POOL)
     assert np.abs(model.pool_derivative_ - plain.pool_derivative_).max() > 1e-4
-    assert_allclose(model.score_pool(X_POOL, Y_POOL), model.pool_derivative_, atol=1e-12)
+    assert_allclose(model.score_rows(X_POOL, Y_POOL), model.pool_derivative_, atol=1e-12)
 
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
@@ -186,7 +193,7 @@ def test_dataframes_and_labels_of_any_type():
 
 def test_sparse_rows_for_a_transformer():
     dense = FunctionTransformer(lambda X: X.toarray(), accept_sparse=True)
-    how = {"estimator": LogisticRegression(), "alpha": 2.0, "n_samples": 20}
+    how = {"estimator": LogisticRegression(), "alpha": 2.0, "n_samples_to_select": 20}
     model = DivaExtender(featurizer=dense, **how)
     model.fit(sparse.csr_array(CORE[0]), CORE[1], X_pool=sparse.csr_array(X_POOL), y_pool=Y_POOL)
     expected = DivaExtender(featurizer=None, **how).fit(*CORE, **POOL)
@@ -199,13 +206,13 @@ def test_sparse_rows_for_a_transformer():
     [(np.int64(7), [0, 7, 10]), (0.1, [0, 4, 8, 10]), (1.0, [0, 10]), (1e-9, range(11))],
 )
 def test_step(step, n_added):
-    model = DivaExtender(n_samples=10, step=step, **PLAIN).fit(*CORE, **POOL)
+    model = DivaExtender(n_samples_to_select=10, step=step, **PLAIN).fit(*CORE, **POOL)
     assert_array_equal(model.n_added_, n_added)
 
 
 def test_in_a_search():
     extender = DivaExtender(LogisticRegression(), **PLAIN)
-    search = GridSearchCV(extender, {"n_samples": [5, 10]}, cv=3)
+    search = GridSearchCV(extender, {"n_samples_to_select": [5, 10]}, cv=3)
     # A pool of as many rows as the core: a bare array would be sliced.
     search.fit(*CORE, X_pool=(X_POOL[:N_CORE],), y_pool=(Y_POOL[:N_CORE],))
     assert search.best_estimator_.ranking_.shape == (N_CORE,)
@@ -219,7 +226,7 @@ def test_a_step_that_loses_its_rows_warns():
 
 
 def test_a_progress_bar_over_the_rows(capsys):
-    DivaExtender(n_samples=10, step=5, verbose=1, **PLAIN).fit(*CORE, **POOL)
+    DivaExtender(n_samples_to_select=10, step=5, verbose=1, **PLAIN).fit(*CORE, **POOL)
     assert "10/10" in capsys.readouterr().err
 
 
@@ -255,8 +262,8 @@ def test_bad_pool(name):
 
 
 def test_more_rows_asked_for_than_there_are():
-    model = DivaExtender(n_samples=201)
-    with pytest.raises(ValueError, match="n_samples=201 is larger than the pool, which has 200"):
+    model = DivaExtender(n_samples_to_select=201)
+    with pytest.raises(ValueError, match="n_samples_to_select=201 is larger than the pool, which"):
         model.fit(*CORE, **POOL)
     with pytest.raises(NotFittedError):
         model.select(3)
@@ -266,9 +273,9 @@ def test_more_rows_asked_for_than_there_are():
     with pytest.raises(ValueError, match=r"n must be an int between 0 and .*; got 1.5"):
         model.select(1.5)
     with pytest.raises(ValueError, match="X has 4 features"):
-        model.score_pool(X_POOL[:, :4], Y_POOL)
+        model.score_rows(X_POOL[:, :4], Y_POOL)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        model.score_pool(X_POOL, Y_POOL[1:])
+        model.score_rows(X_POOL, Y_POOL[1:])
 
 
 def test_features_per_output_are_refused():

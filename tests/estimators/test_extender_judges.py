@@ -1,4 +1,4 @@
-"""DivaExtender: who judges, and what its features and its penalty are chosen on."""
+"""DivaExtender: the rows it is evaluated on, and those that its features and penalty come from."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,14 @@ WRONG = np.arange(200) % 5 == 0
 POOL = {"X_pool": X[N_CORE:], "y_pool": np.where(WRONG, (TRUTH[N_CORE:] + 1) % 3, TRUTH[N_CORE:])}
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
-def test_features_and_penalty_are_chosen_on_core_and_pool(judges):
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
+def test_features_and_penalty_are_chosen_on_core_and_pool(evaluate_on):
     X, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
     core, pool = order[:100], order[100:400]
     labels = y[pool].copy()
     labels[::5] = (labels[::5] + 1) % 10
-    model = DivaExtender(judges=judges)
+    model = DivaExtender(evaluate_on=evaluate_on)
     model.fit(X[core], y[core], X_pool=X[pool], y_pool=labels)
     both = KernelFeaturizer().fit(X[order[:400]], np.r_[y[core], labels])
     assert_allclose(model.featurizer_.transform(X), both.transform(X))
@@ -37,12 +37,12 @@ def test_features_and_penalty_are_chosen_on_core_and_pool(judges):
     assert model.loo_loss_path_[-1] < model.loo_loss_path_[0]
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
-def test_a_large_pool_is_sampled_for_the_choice(judges, monkeypatch):
-    whole = DivaExtender(judges=judges).fit(*CORE, **POOL)
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
+def test_a_large_pool_is_sampled_for_the_choice(evaluate_on, monkeypatch):
+    whole = DivaExtender(evaluate_on=evaluate_on).fit(*CORE, **POOL)
     monkeypatch.setattr("skdiva.estimators._pool_sample._MOST_ROWS", 60)
     groups = np.arange(N_CORE) // 2
-    models = [DivaExtender(judges=judges, random_state=s) for s in (0, None, 1)]
+    models = [DivaExtender(evaluate_on=evaluate_on, random_state=s) for s in (0, None, 1)]
     for model in models:
         model.fit(*CORE, groups=groups, **POOL)
         assert model.featurizer_.transform(X).shape[1] <= N_CORE + 60
@@ -59,8 +59,10 @@ def test_a_small_core_judges_worse_than_everybody():
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(len(y))
         core, pool, test = np.split(order, [50, 1200])
-        for judges in error:
-            extender = DivaExtender(LogisticRegression(max_iter=200), n_samples=100, judges=judges)
+        for evaluate_on in error:
+            extender = DivaExtender(
+                LogisticRegression(max_iter=200), n_samples_to_select=100, evaluate_on=evaluate_on
+            )
             extender.fit(X[core] / 16, y[core], X_pool=X[pool] / 16, y_pool=y[pool])
-            error[judges] += (1 - extender.score(X[test] / 16, y[test])) / 3
+            error[evaluate_on] += (1 - extender.score(X[test] / 16, y[test])) / 3
     assert error["all"] < error["core"] - 0.02

@@ -40,7 +40,7 @@ def scores_by_refits(X, y, X_new, y_new, step=1e-5):
 def test_scores_are_differences_of_refits(targets, dtype):
     X, y = numbers(20, targets, wrong=3)
     core, new = (X[5:], y[5:]), (X[:5], y[:5])
-    scores = DivaExtender(dtype=dtype, **PLAIN).fit(*core).score_pool(*new)
+    scores = DivaExtender(dtype=dtype, **PLAIN).fit(*core).score_rows(*new)
     expected = scores_by_refits(*core, *new)
     tolerance = 1e-6 if dtype == "float64" else 1e-3
     assert_allclose(scores, expected, atol=tolerance * np.abs(expected).max())
@@ -54,17 +54,17 @@ def test_means_far_from_zero_in_float32():
         DivaExtender(dtype=dtype, **PLAIN).fit(X[:40], y[:40]) for dtype in ("float32", "float64")
     )
     assert model.coef_.dtype == np.float32
-    expected = exact.score_pool(X[40:], y[40:])
-    assert_allclose(model.score_pool(X[40:], y[40:]), expected, atol=1e-5 * np.ptp(expected))
+    expected = exact.score_rows(X[40:], y[40:])
+    assert_allclose(model.score_rows(X[40:], y[40:]), expected, atol=1e-5 * np.ptp(expected))
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int64", "float16"])
 def test_rows_of_any_numbers(kind):
     X, y, _ = classes(100)
     X = np.round(10 * (X - X.min()))
-    expected = DivaExtender(**PLAIN).fit(X[:40], y[:40]).score_pool(X[40:], y[40:])
+    expected = DivaExtender(**PLAIN).fit(X[:40], y[:40]).score_rows(X[40:], y[40:])
     X = X.astype(kind)
-    scores = DivaExtender(dtype="float64", **PLAIN).fit(X[:40], y[:40]).score_pool(X[40:], y[40:])
+    scores = DivaExtender(dtype="float64", **PLAIN).fit(X[:40], y[:40]).score_rows(X[40:], y[40:])
     assert_allclose(scores, expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
 
 
@@ -74,9 +74,9 @@ def test_rows_are_scored_without_a_copy_of_them(kind):
     X, y, _ = classes(60_000)
     X = np.tile(X, 20).astype(kind)
     model = DivaExtender(**PLAIN).fit(X[:200], y[:200])
-    model.score_pool(X[:100], y[:100])  # imports
+    model.score_rows(X[:100], y[:100])  # imports
     tracemalloc.start()
-    scores = model.score_pool(X, y)
+    scores = model.score_rows(X, y)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert scores.shape == y.shape

@@ -27,12 +27,12 @@ def test_wrong_labels_score_highest(criterion, n_flagged):
     verdict = detector.fit_predict(X, y)
     assert set(verdict) == {-1, 1}
     assert verdict.dtype.kind == "i"
-    assert_array_equal(verdict == -1, detector.outlier_scores_ > detector.offset_)
+    assert_array_equal(verdict == -1, detector.outlier_scores_ > detector.threshold_)
     if n_flagged is None:
-        assert detector.offset_ == 0
+        assert detector.threshold_ == 0
         assert not hasattr(detector, "noise_rate_")
     else:
-        assert 0.1 <= detector.offset_ < 1
+        assert 0.1 <= detector.threshold_ < 1
         assert abs((verdict == -1).sum() - n_flagged) <= 2
     assert (verdict[:20] == -1).sum() >= 19
     assert detector.outlier_scores_[:20].min() > np.median(detector.outlier_scores_)
@@ -57,7 +57,7 @@ def test_new_numbers_are_scored_in_the_same_deviations():
     X, y = numbers(wrong=3)
     detector = DivaOutlierDetector().fit(X, y)
     assert_allclose(detector.score_labels(X[5:], y[5:]).mean(), 1, atol=0.5)
-    assert (detector.score_labels(X[5:], y[5:] + 100) > detector.offset_).all()
+    assert (detector.score_labels(X[5:], y[5:] + 100) > detector.threshold_).all()
 
 
 @pytest.mark.parametrize("targets", [1, 2])
@@ -70,7 +70,7 @@ def test_residuals_are_studentised(targets):
     spread = np.median(np.abs(residuals - np.median(residuals, axis=0)), axis=0)
     expected = np.sqrt(np.square(residuals / (1.4826 * spread)).mean(axis=1))
     assert_allclose(detector.outlier_scores_, expected, rtol=1e-4)
-    assert detector.offset_ == 3
+    assert detector.threshold_ == 3
     verdict = detector.fit_predict(X, y)
     assert (verdict[:3] == -1).all()
     assert (verdict == -1).sum() < 8
@@ -92,7 +92,7 @@ def test_contamination_is_a_share_of_the_rows(contamination):
     X, y, _ = classes(100)
     detector = DivaOutlierDetector(contamination=contamination)
     assert (detector.fit_predict(X, y) == -1).sum() == 100 * contamination
-    assert_allclose(detector.offset_, np.quantile(detector.outlier_scores_, 1 - contamination))
+    assert_allclose(detector.threshold_, np.quantile(detector.outlier_scores_, 1 - contamination))
 
 
 def test_ties_at_the_threshold_stay_inliers():
@@ -202,7 +202,7 @@ def test_validation_loss_replaces_the_leave_one_out_loss():
     fitted = Ridge(alpha=1.0).fit(Z, targets[y])
     errors = np.square(fitted.predict(Z[100:]) - targets[truth[100:]]).sum(axis=1)
     assert_allclose(detector.loo_loss_, errors.mean())
-    assert (detector.outlier_scores_[:20] > detector.offset_).all()
+    assert (detector.outlier_scores_[:20] > detector.threshold_).all()
 
 
 def test_new_rows_are_scored_by_the_validation_loss():

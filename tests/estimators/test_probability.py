@@ -49,7 +49,7 @@ def test_scores_are_those_of_refits_at_the_curated_weights(grouped):
     final = torch.from_numpy(outputs)
     wrong = fit_noise_model(final, codes, torch.from_numpy(weight)).wrong_probability(final, codes)
     assert_allclose(detector.outlier_scores_, wrong, rtol=1e-5)
-    assert_allclose(detector.offset_, expected_f1_threshold(wrong), rtol=1e-5)
+    assert_allclose(detector.threshold_, expected_f1_threshold(wrong), rtol=1e-5)
     assert detector.outlier_scores_.min() >= 0
     assert detector.outlier_scores_.max() <= 1
 
@@ -100,7 +100,7 @@ def test_a_likely_label_scores_lower_than_an_unlikely_one():
     X, y, truth = classes(200, wrong=20)
     detector = DivaOutlierDetector().fit(X[:150], y[:150])
     right = detector.score_labels(X[150:], truth[150:])
-    assert np.median(right) < 0.1 < detector.offset_ + 0.1
+    assert np.median(right) < 0.1 < detector.threshold_ + 0.1
     assert np.median(detector.score_labels(X[150:], (truth[150:] + 1) % 3)) > 0.8
     by_class = [detector.score_labels(X[150:], np.full(50, label)) for label in range(3)]
     assert min(map(np.min, by_class)) >= 0

@@ -84,8 +84,8 @@ def test_more_columns_than_rows(metadata):
     estimator = DivaOutlierDetector(alpha=2.0)
     shared, apart = fitted_pair(estimator, Y, METADATA[metadata], 3, n_copies=20)
     shared.coef_ = shared.coef_.reshape(20, -1).sum(axis=0) / 20**0.5
-    shared._criterion_.coef = shared._criterion_.coef.reshape(20, -1).sum(axis=0) / 20**0.5
-    shared._feature_map_.featurizer.n_copies = 1
+    shared._label_score.coef = shared._label_score.coef.reshape(20, -1).sum(axis=0) / 20**0.5
+    shared._feature_map.featurizer.n_copies = 1
     assert_same_answers(shared, apart, Y)
 
 

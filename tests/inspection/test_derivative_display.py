@@ -76,7 +76,7 @@ def test_nothing_suspected():
 def test_targets():
     detector = DivaOutlierDetector().fit(*numbers())
     display = DerivativeDisplay.from_estimator(detector)
-    assert display.is_wrong.sum() == (detector.outlier_scores_ > detector.offset_).sum() > 0
+    assert display.is_wrong.sum() == (detector.outlier_scores_ > detector.threshold_).sum() > 0
 
 
 def test_relative_bars_sum_to_100_percent(detector):

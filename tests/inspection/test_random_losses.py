@@ -22,8 +22,10 @@ TEST = {"X_test": X[200:], "y_test": TRUTH[200:]}
 GROUPS = {"groups": np.arange(40) // 2}
 
 
-def fitted(judges="all", **others):
-    extender = DivaExtender(LogisticRegression(), featurizer=None, alpha=2.0, judges=judges)
+def fitted(evaluate_on="all", **others):
+    extender = DivaExtender(
+        LogisticRegression(), featurizer=None, alpha=2.0, evaluate_on=evaluate_on
+    )
     return extender.fit(*CORE, **POOL, **others)
 
 
@@ -62,7 +64,7 @@ def test_the_same_orders_as_those_of_the_errors():
     assert (other.random_loss[:, 1:] != alone.random_loss[:, 1:]).any()
 
 
-@pytest.mark.parametrize("judges", ["all", "core"])
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
 @pytest.mark.parametrize(
     ("others", "name"),
     [
@@ -73,8 +75,8 @@ def test_the_same_orders_as_those_of_the_errors():
     ],
     ids=["rows", "groups", "validation rows", "validation rows in tuples"],
 )
-def test_who_judges(others, name, judges):
-    extender = fitted(judges, **others)
+def test_who_judges(others, name, evaluate_on):
+    extender = fitted(evaluate_on, **others)
     display = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, **others, n_repeats=1)
     assert display.loss_ax_.get_ylabel() == name
     assert_allclose(display.random_loss[0, 0], extender.loo_loss_)
@@ -112,12 +114,14 @@ def test_judges_that_are_left_out(others):
 
 
 @pytest.mark.parametrize("n_repeats", [0, 1])
-@pytest.mark.parametrize("judges", ["all", "core"])
-def test_a_pool_in_another_order(judges, n_repeats):
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
+def test_a_pool_in_another_order(evaluate_on, n_repeats):
     order = np.random.default_rng(0).permutation(100)
     pool = {name: value[order] for name, value in POOL.items()}
     with pytest.raises(ValueError, match=r"Expected the rows .* in their order; got rows"):
-        ExtensionDisplay.from_estimator(fitted(judges), *CORE, **pool, **TEST, n_repeats=n_repeats)
+        ExtensionDisplay.from_estimator(
+            fitted(evaluate_on), *CORE, **pool, **TEST, n_repeats=n_repeats
+        )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,7 @@ def test_rows_that_are_missing(rows, message):
 def test_an_extender_that_added_nothing():
     harms = fitted("core").pool_derivative_ > 0
     pool = {name: value[harms] for name, value in POOL.items()}
-    extender = DivaExtender(featurizer=None, alpha=2.0, judges="core").fit(*CORE, **pool)
+    extender = DivaExtender(featurizer=None, alpha=2.0, evaluate_on="core").fit(*CORE, **pool)
     assert_array_equal(extender.n_added_, [0])
     display = ExtensionDisplay.from_estimator(extender, *CORE, **pool)
     assert display.random_loss.shape == (5, 1)
