@@ -6,9 +6,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples, check_array
 
-from skdiva.arrays import is_tensor, to_host
+from skdiva.arrays import has_categories, is_tensor, to_host
 from skdiva.features import KernelFeaturizer
-from skdiva.features._columns import has_categories
 
 
 def make_feature_map(featurizer, X):

@@ -11,14 +11,11 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import check_array, gen_batches
 
+from skdiva.arrays import columns_by_kind, has_categories, take_rows
+
 # Rows standardised at a time: the block stays in cache, and nothing of X's size is copied.
 _BLOCK_ROWS = 2**14
 _MAX_CATEGORIES = 100  # of a column; rarer ones share a column
-
-
-def has_categories(X):
-    """Whether X is a pandas or polars dataframe with columns that do not hold numbers."""
-    return hasattr(X, "columns") and hasattr(X, "dtypes") and any(_by_kind(X)[1:])
 
 
 class StandardizedColumns:
@@ -79,13 +76,12 @@ class StandardizedColumns:
     def _numbers(self, X, rows):
         if self._encoder is None:
             return X[rows]
-        part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-        return check_array(self._encoder.transform(part), input_name="X")
+        return check_array(self._encoder.transform(take_rows(X, rows)), input_name="X")
 
 
 def _fit_encoder(X):
     """Transformer of mixed columns into numbers, and the output columns of every nominal one."""
-    numeric, nominal, ordinal = _by_kind(X)
+    numeric, nominal, ordinal = columns_by_kind(X)
     nominal_encoder = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
         max_categories=_MAX_CATEGORIES,
@@ -120,26 +116,3 @@ def _ordinal_encoder(categories):
 
 def _as_text(column):
     return np.asarray(column).astype(str)
-
-
-def _by_kind(X):
-    """Names of the numeric, the nominal and the ordinal columns of a dataframe."""
-    kinds = [[], [], []]
-    for name, dtype in zip(X.columns, X.dtypes, strict=True):
-        kinds[_kind(name, dtype)].append(name)
-    return kinds
-
-
-def _kind(name, dtype):
-    """0 for numbers, 1 for categories, 2 for ordered categories; pandas and polars dtypes."""
-    described = str(dtype).lower()
-    if getattr(dtype, "ordered", False) or described.startswith("enum"):
-        return 2
-    if described.startswith(("object", "str", "categor")):
-        return 1
-    if described.startswith(("int", "uint", "float", "bool", "double", "decimal")):
-        return 0
-    raise ValueError(
-        f"Expected numbers, strings or categories in every column, got dtype {dtype} in column "
-        f"{name!r}. Convert it, drop it, or pass featurizer= a transformer that reads it."
-    )

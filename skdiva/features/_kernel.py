@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from skdiva.arrays import to_host
-from skdiva.features._columns import StandardizedColumns, has_categories
+from skdiva.arrays import has_categories, take_rows, to_host
+from skdiva.features._columns import StandardizedColumns
 
 _MOST_LANDMARKS = 1000
 _FEATURE_BYTES = 2**30  # of the features of the training rows
@@ -269,7 +269,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             X_val, targets = labels.validation
             labels = labels._replace(validation=(columns(X_val), targets))
         return loo_losses(
-            pairs, columns(_take(X, rows)), weight, labels, columns(_take(X, landmarks))
+            pairs, columns(take_rows(X, rows)), weight, labels, columns(take_rows(X, landmarks))
         )
 
     def _set_landmarks(self, X, positions):
@@ -278,7 +278,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             return
         from skdiva.features._kernel_selection import distances, whitening
 
-        self.landmarks_ = self._columns.transform(_take(X, positions), self._dtype)
+        self.landmarks_ = self._columns.transform(take_rows(X, positions), self._dtype)
         landmarks = self._tensor(self.landmarks_)
         self.projection_ = to_host(
             whitening(distances(self.kernel_, landmarks, landmarks), self.gamma_)
@@ -288,7 +288,3 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         from skdiva.arrays import to_tensor
 
         return to_tensor(array, self._device, array.dtype.name)
-
-
-def _take(X, positions):
-    return X.iloc[positions] if hasattr(X, "iloc") else X[positions]

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import StandardScaler
 
 from skdiva.features import _columns
-from skdiva.features._columns import StandardizedColumns, has_categories
+from skdiva.features._columns import StandardizedColumns
 
 COLOURS = np.array(["red", "green", "blue", "green"])
 SIZES = np.array(["small", "large", "medium", "medium"])
@@ -141,15 +141,6 @@ def test_both_libraries_give_the_same():
     assert_allclose(transformed(pandas_frame()), transformed(polars_frame()))
 
 
-@pytest.mark.parametrize("frame", FRAMES)
-def test_only_frames_with_other_things_than_numbers_have_categories(frame):
-    X = FRAMES[frame]()
-    assert has_categories(X)
-    assert not has_categories(X[["a", "b"]])
-    assert not has_categories(numbers())
-    assert not has_categories(numbers().tolist())
-
-
 def test_an_unknown_category_is_none_of_the_known_ones():
     X = pandas_frame()
     columns = StandardizedColumns().fit(X)
@@ -217,27 +208,12 @@ def test_booleans_and_nullable_integers_are_numbers():
             "count": pd.array(np.arange(8), dtype="Int64"),
         }
     )
-    assert not has_categories(frame)
     mixed = frame.assign(name=COLOURS[np.arange(8) % 4])
-    assert has_categories(mixed)
     assert_allclose(transformed(mixed)[:, 3:], transformed(plain.to_numpy().astype(float)))
     assert_allclose(
         transformed(frame.assign(yes=frame["yes"].astype(bool), name="a"))[:, 1:],
         transformed(plain.to_numpy().astype(float)),
     )
-
-
-@pytest.mark.parametrize("frame", FRAMES)
-def test_dates_are_refused(frame):
-    X = FRAMES[frame](4)
-    dates = np.array(["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04"], "datetime64[us]")
-    if frame == "pandas":
-        X = X.assign(day=dates)
-    else:
-        X = X.with_columns(pytest.importorskip("polars").Series("day", dates))
-    message = r"got dtype datetime.* in column 'day'\. Convert it, drop it, or pass featurizer="
-    with pytest.raises(ValueError, match=f"(?i){message}"):
-        has_categories(X)
 
 
 def test_ordered_numbers_keep_the_order_that_they_were_given():
