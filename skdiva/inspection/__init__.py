@@ -1,4 +1,9 @@
-"""Pictures of what the estimators found; matplotlib is loaded when one is drawn."""
+"""Displays that plot what fitted estimators have learned.
+
+Each display has a constructor that takes arrays, a ``from_estimator`` that reads them from a fitted
+estimator, and a ``plot``, as the displays of scikit-learn. Importing this package loads neither
+matplotlib nor torch; matplotlib is loaded when a display is drawn.
+"""
 
 from skdiva.inspection._derivative import DerivativeDisplay
 from skdiva.inspection._extension import ExtensionDisplay

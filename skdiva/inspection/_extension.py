@@ -1,4 +1,10 @@
-"""ExtensionDisplay: what every row added to a core did to the loss, and to the test error."""
+"""ExtensionDisplay: loss and test error as a function of the number of rows added to a core."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from skdiva.inspection._curves import (
     check_count,
@@ -15,67 +21,70 @@ from skdiva.inspection._drawing import (
     fitted_attribute,
     last_step,
 )
-from skdiva.inspection._extension_curves import extension_curves
+from skdiva.inspection._extension_data import extension_data
 
 
 class ExtensionDisplay:
-    """Loss and test error against the number of rows added, beside rows added at random.
+    """Loss and test error as a function of the number of rows added, compared to random choice.
 
     The upper axes show the test error of a model trained on the core and the first rows of the
-    ranking (figure 4 of [1]_), the lower ones the leave-one-out loss by which rows were chosen,
-    which ends where adding stopped. Either may be left out.
+    ranking (figure 4 of [1]_). The lower axes show the leave-one-out loss that was minimized to
+    choose the rows; this curve ends where adding stopped. Either of the two may be omitted.
 
     Parameters
     ----------
     n_added : array-like of shape (n_losses,), default=None
-        Rows added up to each entry of ``loo_loss``, ``n_added_`` of a fitted extender.
+        Number of rows added for each entry of ``loo_loss``, ``n_added_`` of a fitted extender.
     loo_loss : array-like of shape (n_losses,), default=None
-        Mean leave-one-out loss of the judges, ``loo_loss_path_``. None: no loss is drawn.
+        Mean leave-one-out loss, ``loo_loss_path_`` of a fitted extender. If None, no loss is drawn.
     random_loss : array-like of shape (n_repeats, n_losses), default=None
-        The same with rows added at random; one line per repeat. None: not drawn.
+        Losses with the rows added in random order, one row of the array per repeat. If None, they
+        are not drawn.
     n_trained : array-like of shape (n_sizes,), default=None
-        Rows added up to each entry of ``test_error``.
+        Number of rows added for each entry of ``test_error``.
     test_error : array-like of shape (n_sizes,), default=None
-        Error on test rows with the first rows of the ranking added. None: no error is drawn.
+        Error on test rows after adding the first rows of the ranking. If None, no error is drawn.
     random_error : array-like of shape (n_repeats, n_sizes), default=None
-        The same with rows added at random; one line per repeat. None: not drawn.
+        Errors with the rows added in random order, one row of the array per repeat. If None, they
+        are not drawn.
     n_chosen : int, default=None
-        Rows after which adding stopped, marked by a line. None: the last of ``n_added``.
+        Number of rows after which adding stopped, marked by a line. If None, the last entry of
+        ``n_added``.
     loss_name : str, default="leave-one-out loss"
-        What the axis of the losses is called.
+        Label of the axis of the losses.
     error_name : str, default="test error"
-        What the axis of the errors is called.
+        Label of the axis of the errors.
 
     Attributes
     ----------
     loss_line_ : matplotlib Line2D or None
-        Losses.
+        Curve of the losses.
     error_line_ : matplotlib Line2D or None
-        Test errors.
+        Curve of the test errors.
     random_line_, random_loss_line_ : matplotlib Line2D or None
-        Mean, over the repeats, of the test errors and of the losses with rows added at random.
+        Curves of the test errors and of the losses of random orders, averaged over the repeats.
     random_band_, random_loss_band_ : matplotlib PolyCollection or None
-        A standard deviation over the repeats to either side of these means.
+        Bands of one standard deviation over the repeats above and below these means.
     stop_lines_ : list of matplotlib Line2D
-        Where adding stopped, in the axes of the errors and of the losses.
+        Vertical lines where adding stopped, in the axes of the errors and of the losses.
     error_ax_ : matplotlib Axes or None
         Axes of the errors.
     loss_ax_ : matplotlib Axes or None
         Axes of the losses.
     ax_ : matplotlib Axes
-        Axes drawn on; if both errors and losses are drawn, only its title shows.
+        Axes drawn on. If both errors and losses are drawn, only their title is visible.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Raises
     ------
     ValueError
-        If an argument is not as described, or neither losses nor errors are given.
+        If an argument is not as described, or if neither losses nor errors are given.
 
     See Also
     --------
-    DerivativeDisplay : Histogram of the derivatives of the rows of the pool.
-    RankingDisplay : The rows of the pool that are ranked first and last.
+    DerivativeDisplay : Histogram of the derivatives for the rows of the pool.
+    RankingDisplay : First and last rows of the ranking of the pool.
 
     References
     ----------
@@ -105,16 +114,16 @@ class ExtensionDisplay:
     def __init__(
         self,
         *,
-        n_added=None,
-        loo_loss=None,
-        random_loss=None,
-        n_trained=None,
-        test_error=None,
-        random_error=None,
-        n_chosen=None,
-        loss_name="leave-one-out loss",
-        error_name="test error",
-    ):
+        n_added: ArrayLike | None = None,
+        loo_loss: ArrayLike | None = None,
+        random_loss: ArrayLike | None = None,
+        n_trained: ArrayLike | None = None,
+        test_error: ArrayLike | None = None,
+        random_error: ArrayLike | None = None,
+        n_chosen: int | None = None,
+        loss_name: str = "leave-one-out loss",
+        error_name: str = "test error",
+    ) -> None:
         self.n_added, self.loo_loss = check_curve("n_added", n_added, "loo_loss", loo_loss)
         self.n_trained, self.test_error = check_curve(
             "n_trained", n_trained, "test_error", test_error
@@ -138,72 +147,74 @@ class ExtensionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        extender,
-        X=None,
-        y=None,
+        extender: Any,
+        X: Any = None,
+        y: Any = None,
         *,
-        X_pool=None,
-        y_pool=None,
-        groups=None,
-        X_val=None,
-        y_val=None,
-        X_test=None,
-        y_test=None,
-        estimator=None,
-        metric=None,
-        n_rows=10,
-        n_repeats=5,
-        random_state=0,
-        n_jobs=None,
-        loss_name=None,
-        ax=None,
-    ):
-        """Draw the losses of a fitted extender, beside random choice where its rows are given.
+        X_pool: Any = None,
+        y_pool: Any = None,
+        groups: ArrayLike | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        X_test: Any = None,
+        y_test: Any = None,
+        estimator: Any = None,
+        metric: Callable[[Any, Any], float] | None = None,
+        n_rows: int | ArrayLike = 10,
+        n_repeats: int = 5,
+        random_state: int | np.random.RandomState | None = 0,
+        n_jobs: int | None = None,
+        loss_name: str | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the losses of a fitted extender, and optionally random choice and test errors.
 
-        With test rows, errors of models that are trained here, too.
+        Given the rows of the fit, the losses of random orders are computed. Given test rows too,
+        models are trained and their test errors are drawn.
 
         Parameters
         ----------
         extender : DivaExtender or Pipeline
-            Fitted on the core with a pool, or a Pipeline that ends in one.
+            Extender fitted with a pool, or a Pipeline that ends with one.
         X : array-like of shape (n_samples, n_features), default=None
-            Rows of the core, as given to `fit`. With ``y``, ``X_pool`` and ``y_pool``, the losses
-            of random orders are drawn too. None: no losses of these, and no test errors.
+            Rows of the core, as passed to `fit`. With ``y``, ``X_pool`` and ``y_pool``, the losses
+            of random orders are drawn too. If None, neither these losses nor test errors are drawn.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-            Their labels or targets.
+            Labels or targets of the core.
         X_pool : array-like of shape (n_pool, n_features) or tuple of one, default=None
-            Rows of the pool, as given to `fit`.
+            Rows of the pool, as passed to `fit`.
         y_pool : array-like of shape (n_pool,) or (n_pool, n_targets) or tuple of one, default=None
-            Their labels or targets.
+            Labels or targets of the pool.
         groups : array-like of shape (n_samples,), default=None
-            Groups of the rows of the core, if given to `fit`.
+            Groups of the rows of the core, if passed to `fit`.
         X_val : array-like of shape (n_val, n_features) or tuple of one, default=None
-            Validation rows, if given to `fit`: the losses are theirs.
+            Validation rows, if passed to `fit`. The losses are then those of these rows.
         y_val : array-like of shape (n_val,) or (n_val, n_targets) or tuple of one, default=None
-            Their labels or targets.
+            Labels or targets of the validation rows.
         X_test : array-like of shape (n_test, n_features), default=None
-            Rows on which the models are tested. None: only the losses are drawn.
+            Rows to test the trained models on. If None, only the losses are drawn.
         y_test : array-like of shape (n_test,) or (n_test, n_targets), default=None
-            Their labels or targets.
+            Labels or targets of the test rows.
         estimator : estimator, default=None
-            Model that is trained. None: that of the extender.
+            Model to train. If None, the estimator of the extender.
         metric : callable, default=None
-            Error of ``(y_true, y_predicted)``, smaller is better. None: share of wrong labels for
-            a classifier, else mean squared error.
+            Error as a function of ``(y_true, y_predicted)``; smaller is better. If None, the share
+            of misclassified rows for a classifier and the mean squared error otherwise.
         n_rows : int or array-like of int, default=10
-            Numbers of rows added at which models are trained. An int: so many, from 0 to the whole
-            pool, and the number after which the extender stopped.
+            Numbers of rows to add, with one model trained for each. An int stands for that many
+            evenly spaced numbers from 0 to the size of the pool, plus the number after which the
+            extender stopped.
         n_repeats : int, default=5
-            Random orders of the pool to compare with; 0: none.
+            Number of random orders of the pool to compare with; 0 for none.
         random_state : int, RandomState instance or None, default=0
-            Decides these orders.
+            Determines these orders.
         n_jobs : int, default=None
-            Models trained at a time; -1: one per processor.
+            Number of models trained in parallel; -1 for one per processor.
         loss_name : str, default=None
-            What the axis of the losses is called. None: "leave-one-out loss", or "validation loss"
+            Label of the axis of the losses. If None, "leave-one-out loss", or "validation loss"
             with ``X_val``.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None: those of a new figure.
+            Axes to draw on. If None, a new figure is created.
 
         Returns
         -------
@@ -215,15 +226,15 @@ class ExtensionDisplay:
         NotFittedError
             If ``extender`` is not fitted.
         TypeError
-            If it is not an extender; if ``metric`` is not callable; if ``ax`` is not one Axes.
+            If it is not an extender; if ``metric`` is not callable; if ``ax`` is not a single Axes.
         ValueError
-            If it was fitted without a pool; if some of the rows are missing, or not those it was
-            fitted with, in their order; if there are test rows and no model to train.
+            If it was fitted without a pool; if some of the rows are missing or differ, in values or
+            order, from those that it was fitted with; if there are test rows but no model to train.
         ImportError
             If matplotlib is not installed.
         """
         check_axes(ax, cls)
-        n_added = fitted_attribute(extender, "n_added_", cls, "DivaExtender has")
+        n_added = fitted_attribute(extender, "n_added_", cls, "DivaExtender")
         check_has_pool(extender, cls)
         if loss_name is None:
             loss_name = "leave-one-out loss" if X_val is None else "validation loss"
@@ -235,17 +246,19 @@ class ExtensionDisplay:
         curves = {}
         if any(value is not None for value in rows.values()):
             training = {"model": estimator, "metric": metric, "n_jobs": n_jobs}
-            how = {"n_rows": n_rows, "n_repeats": n_repeats, "random_state": random_state}
-            curves = extension_curves(extender, rows, training, **how)
+            curves = extension_data(
+                extender, rows, training,
+                n_rows=n_rows, n_repeats=n_repeats, random_state=random_state,
+            )  # fmt: skip
         return cls(**losses, **curves, loss_name=loss_name).plot(ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None: those of a new figure.
+            Axes to draw on. If None, a new figure is created.
 
         Returns
         -------
@@ -255,7 +268,7 @@ class ExtensionDisplay:
         Raises
         ------
         TypeError
-            If ``ax`` is not one Axes.
+            If ``ax`` is not a single Axes.
         ImportError
             If matplotlib is not installed.
         """
@@ -272,8 +285,12 @@ class ExtensionDisplay:
         n_chosen = self.n_chosen
         if n_chosen is None and self.n_added is not None:
             n_chosen = int(self.n_added[-1])
-        # Losses end where adding stopped: there is room beside them, unless it stopped late.
-        below = both and self.n_added[-1] < 0.55 * self.n_trained[-1]
-        self.stop_lines_ = label_axes(parts, n_chosen, with_legend=parts[int(below)])
+        # Losses end where adding stopped: unless it stopped late, the legend fits beside them.
+        losses_end_early = (
+            self.n_added is not None
+            and self.n_trained is not None
+            and self.n_added[-1] < 0.55 * self.n_trained[-1]
+        )
+        self.stop_lines_ = label_axes(parts, n_chosen, with_legend=parts[int(losses_end_early)])
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -1,6 +1,9 @@
-"""RankingDisplay: the rows of a pool that are ranked first, and those ranked last."""
+"""RankingDisplay: first and last rows of the ranking of a pool."""
+
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skdiva.inspection._drawing import (
     check_has_pool,
@@ -9,42 +12,45 @@ from skdiva.inspection._drawing import (
     last_step,
     out_of_tuple,
 )
-from skdiva.inspection._two_ends import TwoEnds
+from skdiva.inspection._extreme_rows import ExtremeRowsDisplay
 
 
-class RankingDisplay(TwoEnds):
-    """The first and the last rows of a ranking, as images or as a table.
+class RankingDisplay(ExtremeRowsDisplay):
+    """First and last rows of a ranking, as images or as a table.
 
     Parameters
     ----------
     ranking : array-like of shape (n_samples,)
-        Rank of every row, 1 for the best: ``ranking_`` of a fitted extender.
+        Rank of each row, 1 for the best: ``ranking_`` of a fitted extender.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
-        What is shown of every row; need not be what the estimator was fitted on. Images may have
-        their 1, 3 or 4 channels first or last; colours are integers from 0 to 255 or floats from 0
-        to 1. With two dimensions and no ``image_shape``, the rows are shown as a table.
+        Data to show for each row, which may differ from the features that the estimator was fitted
+        on. Images may have 1, 3 or 4 channels, first or last; colors are integers from 0 to 255 or
+        floats from 0 to 1. Rows of two-dimensional X are shown as a table if ``image_shape`` is
+        None.
     y : array-like of shape (n_samples,), default=None
         Labels or targets of the rows, shown beside the ranks.
     derivative : array-like of shape (n_samples,), default=None
-        Derivative of every row, ``pool_derivative_``, shown too.
+        Derivative with respect to the weight of each row, ``pool_derivative_``, shown beside the
+        ranks.
     image_shape : tuple of int, default=None
-        Shape of the image that a row of X holds: (height, width), or with the channels first or
-        last.
+        Shape of the image in each row of a two-dimensional X: (height, width), optionally with the
+        number of channels first or last.
 
     Attributes
     ----------
     first_rows_ : ndarray of shape (n_shown,)
-        Positions of the rows with the lowest ranks, from the lowest; ties by position.
+        Positions of the rows with the lowest ranks, in ascending order of rank; ties are broken by
+        position.
     last_rows_ : ndarray of shape (n_shown,)
-        Positions of the rows with the highest ranks, from the highest.
+        Positions of the rows with the highest ranks, in descending order of rank.
     images_ : list of matplotlib AxesImage
-        Images of the first rows, then of the last rows; empty for a table.
+        Images of ``first_rows_``, followed by those of ``last_rows_``; empty for a table.
     table_ : matplotlib Table or None
         The table; None for images.
     ax_ : matplotlib Axes
         Axes drawn on.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Raises
     ------
@@ -53,8 +59,8 @@ class RankingDisplay(TwoEnds):
 
     See Also
     --------
-    ExtensionDisplay : Loss and test error against the number of rows added.
-    WeightsDisplay : The rows that gained and lost most weight.
+    ExtensionDisplay : Loss and test error as a function of the number of rows added.
+    WeightsDisplay : Rows with the largest and the smallest weights.
 
     Examples
     --------
@@ -72,47 +78,56 @@ class RankingDisplay(TwoEnds):
 
     _headings = ("ranked first", "ranked last")
 
-    def __init__(self, *, ranking, X, y=None, derivative=None, image_shape=None):
+    def __init__(
+        self,
+        *,
+        ranking: ArrayLike,
+        X: Any,
+        y: ArrayLike | None = None,
+        derivative: ArrayLike | None = None,
+        image_shape: tuple[int, ...] | None = None,
+    ) -> None:
         self.ranking = check_numbers("ranking", ranking)
         n_samples = len(self.ranking)
-        self._keep_rows("ranking", n_samples, X, y, image_shape)
-        self.derivative = derivative
+        self._store_rows("ranking", n_samples, X, y, image_shape)
+        self.derivative = None
         if derivative is not None:
             self.derivative = check_numbers("derivative", derivative, n_samples)
 
     @classmethod
     def from_estimator(
         cls,
-        extender,
-        X_pool,
-        y_pool=None,
+        extender: Any,
+        X_pool: Any,
+        y_pool: Any = None,
         *,
-        image_shape=None,
-        ax=None,
-        n_shown=8,
-        columns=None,
-        cmap="gray",
-    ):
-        """Draw the rows of its pool that a fitted extender ranks first and last.
+        image_shape: tuple[int, ...] | None = None,
+        ax: Any = None,
+        n_shown: int = 8,
+        columns: list | None = None,
+        cmap: Any = "gray",
+    ) -> Self:
+        """Draw the rows that a fitted extender ranks first and last in its pool.
 
         Parameters
         ----------
         extender : DivaExtender or Pipeline
-            Fitted with a pool, or a Pipeline that ends in one.
+            Extender fitted with a pool, or a Pipeline that ends with one.
         X_pool : array-like of shape (n_pool, n_features) or (n_pool, height, width[, n_channels])
-            What is shown of the rows of the pool, in their order.
+            Data to show for the rows of the pool, in the order used in `fit`.
         y_pool : array-like of shape (n_pool,), default=None
-            Their labels or targets.
+            Labels or targets of these rows.
         image_shape : tuple of int, default=None
-            Shape of the image that a row of X_pool holds.
+            Shape of the image in each row of a two-dimensional X_pool.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None: those of a new figure.
+            Axes to draw on. If None, a new figure is created.
         n_shown : int, default=8
-            Rows shown of either end; at most half of all.
+            Number of rows shown from each end, at most half of all rows.
         columns : list, default=None
-            Columns of a table: names if X_pool has some, else positions. None: the first five.
+            Columns of X_pool that a table shows: names if it has column names, otherwise positions.
+            If None, the first five.
         cmap : str or Colormap, default="gray"
-            Colours of images with one channel.
+            Colormap of images with one channel.
 
         Returns
         -------
@@ -124,13 +139,13 @@ class RankingDisplay(TwoEnds):
         NotFittedError
             If ``extender`` is not fitted.
         TypeError
-            If it has no ``pool_derivative_``; if ``ax`` is not one Axes.
+            If it does not have the attribute ``pool_derivative_``; if ``ax`` is not a single Axes.
         ValueError
             If it was fitted without a pool; if an argument is not as described.
         ImportError
             If matplotlib is not installed.
         """
-        derivative = fitted_attribute(extender, "pool_derivative_", cls, "DivaExtender has")
+        derivative = fitted_attribute(extender, "pool_derivative_", cls, "DivaExtender")
         check_has_pool(extender, cls)
         display = cls(
             ranking=last_step(extender).ranking_,
@@ -141,19 +156,19 @@ class RankingDisplay(TwoEnds):
         )
         return display.plot(ax, n_shown=n_shown, columns=columns, cmap=cmap)
 
-    def _ends(self, n_shown):
+    def _ends(self, n_shown: int) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(self.ranking, kind="stable")
         self.first_rows_, self.last_rows_ = order[:n_shown], order[::-1][:n_shown]
         return self.first_rows_, self.last_rows_
 
-    def _captions(self, rows):
+    def _captions(self, rows: np.ndarray) -> list[str]:
         ranks = [f"rank {self.ranking[row]:g}" for row in rows]
         if self.derivative is None:
             return ranks
         values = (f"deriv. {value:.2g}" for value in self.derivative[rows])
         return [f"{rank}\n{value}" for rank, value in zip(ranks, values, strict=True)]
 
-    def _columns(self, rows):
+    def _columns(self, rows: np.ndarray) -> dict[str, list[str]]:
         columns = {"rank": [f"{rank:g}" for rank in self.ranking[rows]]}
         if self.derivative is not None:
             columns["derivative"] = [f"{value:.3g}" for value in self.derivative[rows]]

@@ -1,6 +1,9 @@
-"""SourceDisplay: how much weight every source of rows got."""
+"""SourceDisplay: weights and probabilities of the sources of rows."""
+
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skdiva.inspection._drawing import (
     DARK,
@@ -13,20 +16,20 @@ from skdiva.inspection._drawing import (
     hide_frame,
     last_step,
 )
-from skdiva.inspection._row_pictures import as_text
+from skdiva.inspection._images_and_tables import as_text
 
 
 class SourceDisplay:
-    """Bar chart of the weight and the probability of every source of rows.
+    """Bar chart of the weight and probability of each source of rows.
 
     Parameters
     ----------
     sources : array-like of shape (n_sources,)
         Names of the sources, ``sources_`` of a fitted estimator.
     source_weight : array-like of shape (n_sources,)
-        Weight of every source relative to its start weight, ``source_weight_``: 1 is the start.
+        Weight of each source divided by its initial weight, ``source_weight_``.
     source_probability : array-like of shape (n_sources,)
-        Share of every source in the sum of the weights, ``source_probability_``.
+        Share of each source in the sum of all weights, ``source_probability_``.
 
     Attributes
     ----------
@@ -37,9 +40,9 @@ class SourceDisplay:
     axes_ : tuple of two matplotlib Axes
         Axes of the weights and of the probabilities, inside ``ax_``.
     ax_ : matplotlib Axes
-        Axes drawn on; only its title shows.
+        Axes drawn on. Of these, only the title is visible.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Raises
     ------
@@ -48,7 +51,7 @@ class SourceDisplay:
 
     See Also
     --------
-    WeightsDisplay : The rows that gained and lost most weight.
+    WeightsDisplay : Rows with the largest and the smallest weights.
 
     Examples
     --------
@@ -58,7 +61,7 @@ class SourceDisplay:
     >>> from skdiva.inspection import SourceDisplay
     >>> X, y = load_digits(n_class=3, return_X_y=True)
     >>> site = np.where(np.arange(len(y)) % 3, "careful", "hasty")
-    >>> y[::6] = (y[::6] + 1) % 3  # half the labels of the hasty site
+    >>> y[::6] = (y[::6] + 1) % 3  # half of the labels at the hasty site are wrong
     >>> model = DivaReweighter().fit(X, y, sources=site)
     >>> display = SourceDisplay.from_estimator(model)
     >>> [label.get_text() for label in display.axes_[0].get_yticklabels()]
@@ -68,7 +71,13 @@ class SourceDisplay:
     np.True_
     """
 
-    def __init__(self, *, sources, source_weight, source_probability):
+    def __init__(
+        self,
+        *,
+        sources: ArrayLike,
+        source_weight: ArrayLike,
+        source_probability: ArrayLike,
+    ) -> None:
         self.sources = check_vector("sources", sources)
         n_sources = len(self.sources)
         self.source_weight = check_numbers("source_weight", source_weight, n_sources, low=0)
@@ -77,15 +86,15 @@ class SourceDisplay:
         )
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
-        """Draw the weights of the sources that a fitted estimator holds.
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+        """Draw the weights that a fitted estimator has learned for the sources.
 
         Parameters
         ----------
         estimator : DivaOutlierDetector, DivaReweighter or Pipeline
-            Estimator fitted with ``sources``, or a Pipeline that ends in one.
+            Estimator fitted with ``sources``, or a Pipeline that ends with one.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None: those of a new figure.
+            Axes to draw on. If None, a new figure is created.
 
         Returns
         -------
@@ -97,7 +106,7 @@ class SourceDisplay:
         NotFittedError
             If ``estimator`` is not fitted.
         TypeError
-            If it does not learn weights; if ``ax`` is not one Axes.
+            If it does not have the attribute ``sample_weight_``; if ``ax`` is not a single Axes.
         ValueError
             If it was fitted without ``sources``.
         ImportError
@@ -108,8 +117,8 @@ class SourceDisplay:
         if not hasattr(estimator, "sources_"):
             raise ValueError(
                 "SourceDisplay expects an estimator fitted with sources, got "
-                f"{type(estimator).__name__} fitted without. Pass the source of every row to fit: "
-                "fit(X, y, sources=...)."
+                f"{type(estimator).__name__} fitted without them. Pass the source of each row to "
+                "fit: fit(X, y, sources=...)."
             )
         display = cls(
             sources=estimator.sources_,
@@ -118,13 +127,13 @@ class SourceDisplay:
         )
         return display.plot(ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the bars.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None: those of a new figure.
+            Axes to draw on. If None, a new figure is created.
 
         Returns
         -------
@@ -134,13 +143,13 @@ class SourceDisplay:
         Raises
         ------
         TypeError
-            If ``ax`` is not one Axes.
+            If ``ax`` is not a single Axes.
         ImportError
             If matplotlib is not installed.
         """
         n_sources = len(self.sources)
         ax = axes_to_draw_on(ax, self, figsize=(7.5, 1.2 + 0.35 * n_sources))
-        # Names that are close to each other are written smaller.
+        # With many sources the names are close together and need a smaller font.
         inches = ax.get_window_extent().height / ax.figure.dpi
         size = min(10, 0.7 * 72 * inches / n_sources)
         ax.set_axis_off()
@@ -149,27 +158,29 @@ class SourceDisplay:
         left.axvline(1, color="black", linestyle="--", linewidth=1)
         names = [as_text(source, 30) for source in self.sources]
         left.set_yticks(range(n_sources), names, fontsize=size)
-        left.set_xlabel("weight relative\nto the start (dashed)")
+        left.set_xlabel("weight relative to the\ninitial weight (dashed)")
         percent = 100 * self.source_probability
         self.probability_bars_ = _draw_bars(right, percent, LIGHT, "{:.1f}", size)
         right.set_yticks([])
-        right.set_xlabel("probability\n(% of all weight)")
+        right.set_xlabel("probability\n(% of the total weight)")
         self.axes_ = (left, right)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
 
-def _draw_bars(ax, lengths, color, number, fontsize):
-    """Draw bars from top to bottom, each with its number."""
+def _draw_bars(ax: Any, lengths: np.ndarray, color: str, number: str, fontsize: float) -> Any:
+    """Draw bars from top to bottom, with their lengths as text."""
     bars = ax.barh(np.arange(len(lengths)), lengths, color=color)
-    on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # the dashed line ends there
+    # The white background hides the dashed line behind the text.
+    on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     numbers = [number.format(length) for length in lengths]
     ax.bar_label(bars, numbers, padding=3, bbox=on_white, fontsize=fontsize)
     ax.set_ylim(len(lengths) - 0.4, -0.6)
     longest = max(lengths.max(), 1e-12)
     ax.set_xlim(0, 1.25 * longest)
     ax.locator_params(axis="x", nbins=5)
-    # Only numbers stand to the right of the longest bar: a share has no 120 %.
+    # No ticks to the right of the longest bar, where there is only text: a share of 120 % would
+    # make no sense.
     ax.set_xticks([tick for tick in ax.get_xticks() if tick <= longest * (1 + 1e-9)])
     hide_frame(ax)
     return bars

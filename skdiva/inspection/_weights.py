@@ -1,42 +1,48 @@
-"""WeightsDisplay: the rows that gained and that lost most weight."""
+"""WeightsDisplay: rows with the largest and the smallest weights."""
+
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skdiva.inspection._drawing import WEIGHERS, check_numbers, fitted_attribute
-from skdiva.inspection._two_ends import TwoEnds
+from skdiva.inspection._extreme_rows import ExtremeRowsDisplay
 
 
-class WeightsDisplay(TwoEnds):
-    """The rows with the largest and the smallest weights, as images or as a table.
+class WeightsDisplay(ExtremeRowsDisplay):
+    """Rows with the largest and the smallest weights, as images or as a table.
 
     Parameters
     ----------
     sample_weight : array-like of shape (n_samples,)
-        Weight of every row, ``sample_weight_`` of a fitted estimator. Not negative.
+        Non-negative weight of each row, ``sample_weight_`` of a fitted estimator.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
-        What is shown of every row; need not be what the estimator was fitted on. Images may have
-        their 1, 3 or 4 channels first or last; colours are integers from 0 to 255 or floats from 0
-        to 1. With two dimensions and no ``image_shape``, the rows are shown as a table.
+        Data to show for each row, which may differ from the features that the estimator was fitted
+        on. Images may have 1, 3 or 4 channels, first or last; colors are integers from 0 to 255 or
+        floats from 0 to 1. Rows of two-dimensional X are shown as a table if ``image_shape`` is
+        None.
     y : array-like of shape (n_samples,), default=None
         Labels or targets of the rows, shown beside the weights.
     image_shape : tuple of int, default=None
-        Shape of the image that a row of X holds: (height, width), or with the channels first or
-        last.
+        Shape of the image in each row of a two-dimensional X: (height, width), optionally with the
+        number of channels first or last.
 
     Attributes
     ----------
     up_rows_ : ndarray of shape (n_shown,)
-        Positions of the rows with the largest weights, from the largest; ties by position.
+        Positions of the rows with the largest weights, in descending order of weight; ties are
+        broken by position.
     down_rows_ : ndarray of shape (n_shown,)
-        Positions of the other rows with the smallest weights, from the smallest; ties by position.
+        Positions of the rows with the smallest weights among the others, in ascending order of
+        weight; ties are broken by position.
     images_ : list of matplotlib AxesImage
-        Images of the up rows, then of the down rows; empty for a table.
+        Images of ``up_rows_``, followed by those of ``down_rows_``; empty for a table.
     table_ : matplotlib Table or None
         The table; None for images.
     ax_ : matplotlib Axes
         Axes drawn on.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure of ``ax_``.
 
     Raises
     ------
@@ -45,14 +51,14 @@ class WeightsDisplay(TwoEnds):
 
     See Also
     --------
-    RankingDisplay : The rows of a pool that are ranked first and last.
+    RankingDisplay : First and last rows of the ranking of a pool.
     DerivativeDisplay : Histogram of the derivatives of all rows.
-    SourceDisplay : Weights of the sources of rows.
+    SourceDisplay : Weights and probabilities of the sources of rows.
 
     Notes
     -----
-    The weights of an estimator that was fitted with start weights hold these, too. To see what was
-    learned alone, pass their ratio as ``sample_weight``.
+    If an estimator was fitted with a ``sample_weight``, the weights that it learns are multiples of
+    these initial weights. To show only what was learned, pass the ratio of the two.
 
     Examples
     --------
@@ -69,43 +75,51 @@ class WeightsDisplay(TwoEnds):
 
     _headings = ("most weight", "least weight")
 
-    def __init__(self, *, sample_weight, X, y=None, image_shape=None):
+    def __init__(
+        self,
+        *,
+        sample_weight: ArrayLike,
+        X: Any,
+        y: ArrayLike | None = None,
+        image_shape: tuple[int, ...] | None = None,
+    ) -> None:
         self.sample_weight = check_numbers("sample_weight", sample_weight, low=0)
-        self._keep_rows("sample_weight", len(self.sample_weight), X, y, image_shape)
+        self._store_rows("sample_weight", len(self.sample_weight), X, y, image_shape)
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
         *,
-        image_shape=None,
-        ax=None,
-        n_shown=8,
-        columns=None,
-        cmap="gray",
-    ):
-        """Draw the rows to which a fitted estimator gave most and least weight.
+        image_shape: tuple[int, ...] | None = None,
+        ax: Any = None,
+        n_shown: int = 8,
+        columns: list | None = None,
+        cmap: Any = "gray",
+    ) -> Self:
+        """Draw the rows with the largest and smallest weights of a fitted estimator.
 
         Parameters
         ----------
         estimator : DivaReweighter, DivaOutlierDetector or Pipeline
-            Fitted estimator with ``sample_weight_``, or a Pipeline that ends in one.
+            Fitted estimator with ``sample_weight_``, or a Pipeline that ends with one.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
-            What is shown of the training rows, in their order.
+            Data to show for the training rows, in the order used in `fit`.
         y : array-like of shape (n_samples,), default=None
-            Their labels or targets.
+            Labels or targets of these rows.
         image_shape : tuple of int, default=None
-            Shape of the image that a row of X holds.
+            Shape of the image in each row of a two-dimensional X.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None: those of a new figure.
+            Axes to draw on. If None, a new figure is created.
         n_shown : int, default=8
-            Rows shown of either kind; at most half of all.
+            Number of rows shown from each end, at most half of all rows.
         columns : list, default=None
-            Columns of a table: names if X has some, else positions. None: the first five.
+            Columns of X that a table shows: names if X has column names, otherwise positions. If
+            None, the first five.
         cmap : str or Colormap, default="gray"
-            Colours of images with one channel.
+            Colormap of images with one channel.
 
         Returns
         -------
@@ -117,7 +131,7 @@ class WeightsDisplay(TwoEnds):
         NotFittedError
             If ``estimator`` is not fitted.
         TypeError
-            If it has no ``sample_weight_``; if ``ax`` is not one Axes.
+            If it does not have the attribute ``sample_weight_``; if ``ax`` is not a single Axes.
         ValueError
             If an argument is not as described.
         ImportError
@@ -127,15 +141,15 @@ class WeightsDisplay(TwoEnds):
         display = cls(sample_weight=weight, X=X, y=y, image_shape=image_shape)
         return display.plot(ax, n_shown=n_shown, columns=columns, cmap=cmap)
 
-    def _ends(self, n_shown):
+    def _ends(self, n_shown: int) -> tuple[np.ndarray, np.ndarray]:
         self.up_rows_ = np.argsort(-self.sample_weight, kind="stable")[:n_shown]
         upwards = np.argsort(self.sample_weight, kind="stable")
-        # With many equal weights a row could be among both.
+        # If many weights are equal, a row could otherwise be in both groups.
         self.down_rows_ = upwards[~np.isin(upwards, self.up_rows_)][:n_shown]
         return self.up_rows_, self.down_rows_
 
-    def _captions(self, rows):
+    def _captions(self, rows: np.ndarray) -> list[str]:
         return [f"weight {self.sample_weight[row]:.2f}" for row in rows]
 
-    def _columns(self, rows):
+    def _columns(self, rows: np.ndarray) -> dict[str, list[str]]:
         return {"weight": [f"{weight:.3f}" for weight in self.sample_weight[rows]]}

@@ -1,4 +1,4 @@
-"""Pictures are drawn for real, without a screen."""
+"""Matplotlib backend without a screen, and figures closed after every test."""
 
 import matplotlib
 import pytest

@@ -1,4 +1,4 @@
-"""What holds for every display: what it loads, where it draws, and what it refuses."""
+"""Properties common to all displays: lazy imports, axes used and input rejected."""
 
 import subprocess
 import sys
@@ -19,16 +19,16 @@ from skdiva.inspection import (
     RankingDisplay,
     SourceDisplay,
     WeightsDisplay,
-    _drawing,
 )
+from skdiva.inspection._drawing import DARK, LIGHT, MIDDLE
 from tests.estimators.data import classes
 
 X, y, _ = classes()
 POOL = {"X_pool": X[:60], "y_pool": y[:60]}
 SOURCES = {"sources": np.arange(len(y)) % 3}
 
-# A display, an estimator and what its fit takes after X and y, what from_estimator takes after the
-# estimator, and what it shows.
+# A display, an estimator, keyword arguments of its fit, arguments of from_estimator after the
+# estimator, and an attribute that the display shows.
 DISPLAYS = {
     "derivative": (DerivativeDisplay, DivaReweighter, {}, (), "derivative"),
     "pool derivative": (DerivativeDisplay, DivaExtender, POOL, (), "derivative"),
@@ -55,7 +55,7 @@ def brightness(color):
     return np.dot(to_rgb(color), (0.299, 0.587, 0.114))
 
 
-def test_importing_costs_neither_matplotlib_nor_torch():
+def test_importing_loads_neither_matplotlib_nor_torch():
     code = "import sys, skdiva.inspection; print(*{'matplotlib', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
@@ -95,7 +95,7 @@ def test_last_step_of_a_pipeline(case):
     np.testing.assert_array_equal(getattr(drawn, name), getattr(pipeline[-1], attribute))
 
 
-def test_without_matplotlib_the_error_says_what_to_install(drawing, monkeypatch):
+def test_error_without_matplotlib_names_what_to_install(drawing, monkeypatch):
     display, estimator, arguments = drawing
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "skdiva\[plot\]"') as error:
@@ -119,7 +119,7 @@ def test_another_estimator(case):
 def test_several_axes(drawing):
     display, estimator, arguments = drawing
     _, axes = plt.subplots(1, 2)
-    with pytest.raises(TypeError, match=r"ax must be one .* got ndarray.*axes\[0\]"):
+    with pytest.raises(TypeError, match=r"ax must be a single .* got ndarray.*axes\[0\]"):
         display.from_estimator(estimator, *arguments, ax=axes)
 
 
@@ -129,11 +129,11 @@ def test_several_axes(drawing):
 def test_an_extender_without_a_pool(name):
     display, _, _, arguments, _ = DISPLAYS[name]
     extender = DivaExtender().fit(X, y)
-    with pytest.raises(ValueError, match=r"got DivaExtender fitted without\. .*X_pool=\.\.\."):
+    with pytest.raises(ValueError, match=r"got DivaExtender fitted without one\. .*X_pool=\.\.\."):
         display.from_estimator(extender, *arguments)
 
 
-def test_colours_are_apart_in_grey():
-    dark, middle, light = (brightness(getattr(_drawing, n)) for n in ("DARK", "MIDDLE", "LIGHT"))
+def test_colors_can_be_told_apart_in_grayscale():
+    dark, middle, light = map(brightness, (DARK, MIDDLE, LIGHT))
     assert light - dark > 0.4
     assert min(1 - light, light - middle, middle - dark) > 0.2

@@ -1,4 +1,4 @@
-"""DerivativeDisplay: bars that count the derivatives of an estimator."""
+"""DerivativeDisplay: histograms of the derivatives of an estimator."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def heights(bars):
 
 
 def counted(values, edges):
-    """How many values are in every bin, by comparing each with its edges."""
+    """Number of values in every bin, found by comparing each value with the edges."""
     inside = (values[:, None] >= edges[:-1]) & (values[:, None] < edges[1:])
     inside[:, -1] |= values == edges[-1]
     return inside.sum(axis=0)
@@ -49,7 +49,7 @@ def test_known_labels(detector):
     assert "per unit of the row's weight" in display.ax_.get_xlabel()
 
 
-def test_suspected_labels_are_those_that_the_detector_flags(detector):
+def test_wrong_labels_default_to_those_that_the_detector_flags(detector):
     display = DerivativeDisplay.from_estimator(detector)
     is_flagged = detector.label_issues()["is_label_issue"].to_numpy()
     assert 0 < is_flagged.sum() < 200
@@ -65,7 +65,7 @@ def test_suspected_labels_are_those_that_the_detector_flags(detector):
     ]
 
 
-def test_nothing_suspected():
+def test_without_wrong_labels_all_rows_are_drawn_together():
     reweighter = DivaReweighter().fit(X, y)
     display = DerivativeDisplay.from_estimator(reweighter)
     (bars,) = display.bars_

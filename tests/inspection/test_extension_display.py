@@ -1,45 +1,144 @@
-"""ExtensionDisplay: losses of an extender, and test errors of models that grow with its choice."""
+"""ExtensionDisplay: curves, legend and axes, and losses of rows added at random."""
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdiva import DivaExtender
-from skdiva.datasets import flip_labels
+from skdiva import DivaExtender, DivaReweighter
 from skdiva.inspection import ExtensionDisplay
-from tests.estimators.data import classes, numbers
+from tests.estimators.data import classes
 
-X, Y, TRUTH = classes(400, wrong=0)
+CURVES = {
+    "n_added": [0, 5, 9],
+    "loo_loss": [0.5, 0.4, 0.3],
+    "random_loss": [[0.5, 0.6, 0.4], [0.5, 0.4, 0.4]],
+    "n_trained": [0, 9, 20],
+    "test_error": [0.3, 0.1, 0.2],
+    "random_error": [[0.3, 0.2, 0.2], [0.3, 0.4, 0.2]],
+}
+X, Y, TRUTH = classes(300, wrong=0)
+Y[40:140:4] = (Y[40:140:4] + 1) % 3
 CORE = X[:40], Y[:40]
-X_POOL, Y_POOL = X[40:140], Y[40:140].copy()
-Y_POOL[::4] = (Y_POOL[::4] + 1) % 3
-TEST = {"X_test": X[140:], "y_test": TRUTH[140:]}
-POOL = {"X_pool": X_POOL, "y_pool": Y_POOL}
+POOL = {"X_pool": X[40:140], "y_pool": Y[40:140]}
+VAL = {"X_val": X[140:200], "y_val": TRUTH[140:200]}
+TEST = {"X_test": X[200:], "y_test": TRUTH[200:]}
+GROUPS = {"groups": np.arange(40) // 2}
 
 
-@pytest.fixture(scope="module")
-def extender():
-    return DivaExtender(LogisticRegression(), featurizer=None, alpha=2.0).fit(*CORE, **POOL)
+def legend(display):
+    (legend,) = filter(
+        None, (ax and ax.get_legend() for ax in (display.error_ax_, display.loss_ax_))
+    )
+    return [text.get_text() for text in legend.get_texts()]
 
 
-def refitted_error(rows, model=None):
-    """Share of the test rows that a model trained on the core and some rows gets wrong."""
-    model = LogisticRegression() if model is None else model
-    model.fit(np.vstack([CORE[0], X_POOL[rows]]), np.hstack([CORE[1], Y_POOL[rows]]))
-    return (model.predict(TEST["X_test"]) != TEST["y_test"]).mean()
+@pytest.mark.parametrize("alone", [False, True])
+def test_random_orders_are_drawn_as_mean_and_spread(alone):
+    losses = {name: CURVES[name] for name in ("n_added", "loo_loss", "random_loss")}
+    display = ExtensionDisplay(**losses if alone else CURVES).plot()
+    curves = {"loss": (display.random_loss_line_, display.random_loss_band_, [0.5, 0.5, 0.4], 5)}
+    if not alone:
+        curves["error"] = (display.random_line_, display.random_band_, [0.3, 0.3, 0.2], 9)
+    for line, band, mean, place in curves.values():
+        assert_allclose(line.get_ydata(), mean)
+        (outline,) = band.get_paths()
+        there = outline.vertices[outline.vertices[:, 0] == place, 1]
+        assert_allclose([there.min(), there.max()], [mean[1] - 0.1, mean[1] + 0.1])
+    assert legend(display) == [
+        "at random (mean ± std of 2)",
+        "in the order chosen",
+        "stopped: 9 rows",
+    ]
 
 
-def test_losses_alone(extender):
+def test_the_legend_names_what_either_axes_show():
+    display = ExtensionDisplay(**CURVES | {"random_error": None}).plot()
+    assert "at random (mean ± std of 2)" in legend(display)
+    display = ExtensionDisplay(**CURVES | {"random_loss": [[0.5, 0.6, 0.4]]}).plot()
+    assert legend(display)[-1] == "at random"
+
+
+def test_one_random_order_has_no_spread():
+    curves = CURVES | {"random_error": [[0.3, 0.2, 0.1]], "random_loss": None}
+    display = ExtensionDisplay(**curves).plot()
+    assert legend(display)[0] == "at random"
+
+
+@pytest.mark.parametrize(("n_pool", "place"), [(20, "loss_ax_"), (10, "error_ax_")])
+def test_the_legend_stands_where_there_is_room(n_pool, place):
+    display = ExtensionDisplay(**CURVES | {"n_trained": [0, 9, n_pool]}).plot()
+    assert getattr(display, place).get_legend() is not None
+
+
+def test_both_axes_share_rows_and_hide_the_frame():
+    figure, (_, second) = plt.subplots(1, 2, layout="constrained")
+    display = ExtensionDisplay(**CURVES).plot(second)
+    figure.canvas.draw()
+    above, below = display.error_ax_, display.loss_ax_
+    assert above.get_xlim() == below.get_xlim()
+    assert above.get_window_extent().y0 > below.get_window_extent().y1
+    assert above.get_window_extent().x0 > second.get_window_extent().x0 - 1
+    assert not display.ax_.axison
+    assert len(display.stop_lines_) == 2
+
+
+def test_errors_alone():
+    curves = {name: CURVES[name] for name in ("n_trained", "test_error")}
+    display = ExtensionDisplay(**curves, n_chosen=9, error_name="RMSE (cm)").plot()
+    assert display.loss_ax_ is display.loss_line_ is None
+    assert display.error_ax_ is display.ax_
+    assert display.ax_.get_ylabel() == "RMSE (cm)"
+    assert_array_equal(display.stop_lines_[0].get_xdata(), [9, 9])
+    assert ExtensionDisplay(**curves).plot().stop_lines_ == []
+
+
+def test_lines_can_be_told_apart_without_color():
+    display = ExtensionDisplay(**CURVES).plot()
+    for chosen, random in (
+        (display.error_line_, display.random_line_),
+        (display.loss_line_, display.random_loss_line_),
+    ):
+        assert chosen.get_linestyle() != random.get_linestyle()
+        assert chosen.get_marker() != random.get_marker()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_added": None}, "n_added and loo_loss must be passed together, got loo_loss alone"),
+        ({"test_error": None}, "n_trained and test_error must be .* got n_trained alone"),
+        ({"n_added": [0, 9, 5]}, r"n_added must increase, got \[0. 9. 5.\]. Sort it"),
+        ({"n_trained": [-1, 2, 3]}, "n_trained must hold finite numbers of at least 0"),
+        ({"loo_loss": [1, 2]}, r"loo_loss must have shape \(3,\), got \(2,\)"),
+        ({"test_error": [1, np.inf, 2]}, "test_error must hold finite numbers"),
+        ({"random_error": [1, 2, 3]}, r"shape \(n_repeats, 3\), got \(3,\). Pass one row"),
+        ({"random_error": [[1, 2]]}, r"random_error must have shape \(3,\), got \(2,\)"),
+        ({"n_trained": None, "test_error": None}, "random_error is drawn beside test_error, got"),
+        ({"n_added": None, "loo_loss": None}, "random_loss is drawn .* Pass n_added and loo_loss"),
+        ({"random_loss": [[1, 2]]}, r"random_loss must have shape \(3,\), got \(2,\)"),
+        ({"n_chosen": 2.5}, "n_chosen must be an int of at least 0, got 2.5. Pass"),
+        (dict.fromkeys(CURVES), "expects losses or test errors to draw, got neither"),
+    ],
+)
+def test_wrong_curves(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ExtensionDisplay(**CURVES | changes)
+
+
+def fitted(evaluate_on="all", **others):
+    extender = DivaExtender(
+        LogisticRegression(), featurizer=None, alpha=2.0, evaluate_on=evaluate_on
+    )
+    return extender.fit(*CORE, **POOL, **others)
+
+
+def test_losses_alone():
+    extender = fitted()
     display = ExtensionDisplay.from_estimator(extender)
     assert_array_equal(display.loss_line_.get_xdata(), extender.n_added_)
     assert_array_equal(display.loss_line_.get_ydata(), extender.loo_loss_path_)
@@ -53,187 +152,140 @@ def test_losses_alone(extender):
     assert "rows added" in display.ax_.get_xlabel()
 
 
-def test_errors_are_those_of_refits(extender):
-    display = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, **TEST, n_rows=5)
-    n_chosen = extender.support_.sum()
-    sizes = sorted({0, 25, 50, 75, 100, n_chosen})
-    assert_array_equal(display.error_line_.get_xdata(), sizes)
-    expected = [refitted_error(np.sort(extender.select(size))) for size in sizes]
-    assert_allclose(display.error_line_.get_ydata(), expected)
-    assert len(set(expected)) > 2
-    stopped = 1 - extender.score(TEST["X_test"], TEST["y_test"])
-    assert_allclose(display.test_error[sizes.index(n_chosen)], stopped)
-    assert display.error_ax_.get_ylabel() == "test error\n(share misclassified)"
+def test_losses_of_random_orders_without_test_rows():
+    extender = fitted()
+    display = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, n_repeats=3)
+    assert display.random_loss.shape == (3, len(extender.n_added_))
+    assert_array_equal(display.random_loss_line_.get_xdata(), extender.n_added_)
+    assert_allclose(display.random_loss_line_.get_ydata(), display.random_loss.mean(axis=0))
+    assert_allclose(display.random_loss[:, 0], extender.loo_loss_)
+    assert (np.ptp(display.random_loss[:, 1:], axis=0) > 0).all()
+    assert (display.random_loss[:, 1:] > extender.loo_loss_path_[1:]).all()
+    assert display.error_ax_ is display.random_line_ is None
 
 
-def test_chosen_rows_beat_random_ones(extender):
-    display = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, **TEST, n_rows=[20, 40, 60])
-    assert (display.test_error < display.random_error.mean(axis=0)).all()
+class RecordingModel(LogisticRegression):
+    """A classifier that records the rows on which its clones are trained."""
+
+    trained_on = []
+
+    def fit(self, X, y):
+        self.trained_on.append((X, y))
+        return super().fit(X, y)
 
 
-def test_random_orders_differ_and_end_alike(extender):
-    draw = {**POOL, **TEST, "n_rows": [0, 30, 60, 100], "n_repeats": 3}
-    once = ExtensionDisplay.from_estimator(extender, *CORE, **draw)
-    again = ExtensionDisplay.from_estimator(extender, *CORE, **draw)
-    other = ExtensionDisplay.from_estimator(extender, *CORE, **draw, random_state=1)
-    assert once.random_error.shape == (3, 4)
-    assert_array_equal(again.random_error, once.random_error)
-    assert (other.random_error != once.random_error).any()
-    assert (np.ptp(once.random_error[:, 1:3], axis=0) > 0).all()
-    none, everything = refitted_error(slice(0)), refitted_error(slice(None))
-    assert_allclose(once.random_error[:, [0, 3]], [[none, everything]] * 3)
-    assert_allclose(once.test_error[[0, 3]], [none, everything])
-
-
-def _prediction(_, predicted):
-    return predicted[0]
-
-
-def test_random_rows_are_not_those_that_were_flipped_with_the_same_seed():
-    """flip_labels flips the first rows of its first permutation."""
-    _, is_flipped = flip_labels(Y_POOL, 0.2, random_state=0)
-    core, pool = (CORE[0], np.zeros(40)), {"X_pool": X_POOL, "y_pool": is_flipped.astype(float)}
-    extender = DivaExtender(DummyRegressor(), featurizer=None, alpha=2.0).fit(*core, **pool)
-    display = ExtensionDisplay.from_estimator(
-        extender, *core, **pool, X_test=X[:1], y_test=[0], n_rows=[20], metric=_prediction
+def test_losses_and_errors_are_those_of_the_same_random_orders():
+    extender = fitted("core")
+    first = extender.n_added_[1]
+    draw = {**POOL, "n_repeats": 2, "random_state": 3}
+    RecordingModel.trained_on.clear()
+    tested = ExtensionDisplay.from_estimator(
+        extender, *CORE, **draw, **TEST, n_rows=[first], estimator=RecordingModel()
     )
-    # The model predicts the share of flipped rows: of 20 added to 40, 4 on average.
-    assert (display.random_error * 60 < 10).all()
-    assert 2 < display.random_error.mean() * 60 < 6
+    _, *at_random = RecordingModel.trained_on
+    validation_weight = np.repeat([1.0, 0.0], [40, first])
+    for (X_train, y_train), losses in zip(at_random, tested.random_loss, strict=True):
+        model = DivaReweighter(featurizer=None, alpha=2.0)
+        model.fit(X_train, y_train, validation_weight=validation_weight)
+        assert losses[1] == pytest.approx(model.loo_loss_)
 
 
-def test_without_random_orders(extender):
-    display = ExtensionDisplay.from_estimator(
-        extender, *CORE, **POOL, **TEST, n_rows=2, n_repeats=0
-    )
-    assert display.random_error is display.random_line_ is display.random_band_ is None
-    assert display.random_loss is display.random_loss_line_ is None
-
-
-def test_another_model_metric_and_number_of_jobs(extender):
-    def balanced_error(y_true, y_predicted):
-        return 1 - balanced_accuracy_score(y_true, y_predicted)
-
-    model = KNeighborsClassifier(3)
-    draw = {**POOL, **TEST, "n_rows": [0, 30], "n_repeats": 2, "estimator": model}
-    display = ExtensionDisplay.from_estimator(extender, *CORE, **draw, n_jobs=2)
-    rows = np.sort(extender.select(30))
-    assert_allclose(display.test_error[1], refitted_error(rows, KNeighborsClassifier(3)))
-    assert not hasattr(model, "classes_")
-    balanced = ExtensionDisplay.from_estimator(extender, *CORE, **draw, metric=balanced_error)
-    assert balanced.error_ax_.get_ylabel() == "test error\n(balanced_error)"
-    model.fit(*CORE)
-    expected = balanced_error(TEST["y_test"], model.predict(TEST["X_test"]))
-    assert_allclose(balanced.test_error[0], expected)
-
-
-def test_regression():
-    X, y = numbers(200, wrong=0)
-    pool = {"X_pool": X[40:100], "y_pool": y[40:100]}
-    extender = DivaExtender(Ridge()).fit(X[:40], y[:40], **pool)
-    display = ExtensionDisplay.from_estimator(
-        extender, X[:40], y[:40], **pool, X_test=X[100:], y_test=y[100:], n_rows=3, n_repeats=1
-    )
-    assert display.error_ax_.get_ylabel() == "test error\n(mean squared)"
-    error = ((Ridge().fit(X[:40], y[:40]).predict(X[100:]) - y[100:]) ** 2).mean()
-    assert_allclose(display.test_error[0], error)
-
-
-@pytest.mark.parametrize("container", [torch.from_numpy, pd.DataFrame, lambda X: (X,)])
-def test_containers(extender, container):
-    how = {**TEST, "n_rows": [0, 30], "n_repeats": 1}
-    expected = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, **how)
-    pool = {"X_pool": container(X_POOL), "y_pool": Y_POOL.tolist()}
-    if container is pd.DataFrame:
-        how["X_test"] = container(TEST["X_test"])
-        core = container(CORE[0]), CORE[1]
-    else:
-        core = CORE
-    display = ExtensionDisplay.from_estimator(extender, *core, **pool, **how)
-    assert_allclose(display.test_error, expected.test_error)
-    assert_allclose(display.random_error, expected.random_error)
-
-
-@pytest.mark.parametrize("raw", [True, False], ids=["raw pool", "scaled pool"])
-def test_pipeline(raw):
-    """The rows are brought to where the extender stands, the pool if the pipeline does so too."""
-    scaler = StandardScaler().fit(CORE[0])
-    step = DivaExtender(LogisticRegression(C=0.01), featurizer=None, alpha=2.0)
-    pool = POOL if raw else POOL | {"X_pool": scaler.transform(X_POOL)}
-    with sklearn.config_context(enable_metadata_routing=True):
-        step.set_fit_request(X_pool=True, y_pool=True)
-        pipeline = make_pipeline(
-            StandardScaler(), step, transform_input=["X_pool"] if raw else None
+def test_random_state_determines_the_random_orders():
+    extender = fitted()
+    draw = {**POOL, "n_repeats": 2}
+    first, again, tested, other = (
+        ExtensionDisplay.from_estimator(extender, *CORE, **draw, **how).random_loss
+        for how in (
+            {"random_state": 3},
+            {"random_state": 3},
+            {"random_state": 3, "n_rows": [30], **TEST},
+            {"random_state": 4},
         )
-        pipeline.fit(*CORE, **pool)
-    n_chosen = pipeline[-1].n_added_[-1]
-    how = {"n_rows": [0, n_chosen], "n_repeats": 0}
-    display = ExtensionDisplay.from_estimator(pipeline, *CORE, **pool, **TEST, **how)
-    assert_allclose(display.test_error[1], (pipeline.predict(X[140:]) != TRUTH[140:]).mean())
+    )
+    assert_array_equal(again, first)
+    assert_array_equal(tested, first)
+    assert (other[:, 1:] != first[:, 1:]).any()
+
+
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
+@pytest.mark.parametrize(
+    ("others", "name"),
+    [
+        ({}, "leave-one-out loss"),
+        (GROUPS, "leave-one-out loss"),
+        (VAL, "validation loss"),
+        ({name: (value,) for name, value in VAL.items()}, "validation loss"),
+    ],
+    ids=["rows", "groups", "validation rows", "validation rows in tuples"],
+)
+def test_loss_of_the_rows_it_is_evaluated_on(others, name, evaluate_on):
+    extender = fitted(evaluate_on, **others)
+    display = ExtensionDisplay.from_estimator(extender, *CORE, **POOL, **others, n_repeats=1)
+    assert display.loss_ax_.get_ylabel() == name
+    assert_allclose(display.random_loss[0, 0], extender.loo_loss_)
+    named = ExtensionDisplay.from_estimator(extender, loss_name="log-loss (nats)")
+    assert named.loss_ax_.get_ylabel() == "log-loss (nats)"
+
+
+@pytest.mark.parametrize("raw", [True, False], ids=["raw", "scaled"])
+def test_pipeline(raw):
+    """Rows are transformed by the steps before the extender if the pipeline does so in fit."""
+    scaler = StandardScaler().fit(CORE[0])
+    others = POOL | VAL
+    if not raw:
+        others |= {name: scaler.transform(others[name]) for name in ("X_pool", "X_val")}
+    step = DivaExtender(featurizer=None, alpha=2.0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        step.set_fit_request(**dict.fromkeys(others, True))
+        pipeline = make_pipeline(
+            StandardScaler(), step, transform_input=["X_pool", "X_val"] if raw else None
+        )
+        pipeline.fit(*CORE, **others)
+    display = ExtensionDisplay.from_estimator(pipeline, *CORE, **others, n_repeats=2)
+    core = scaler.transform(CORE[0]), CORE[1]
+    scaled = others | {name: scaler.transform(others[name]) for name in ("X_pool", "X_val") if raw}
+    alone = DivaExtender(featurizer=None, alpha=2.0).fit(*core, **scaled)
+    expected = ExtensionDisplay.from_estimator(alone, *core, **scaled, n_repeats=2)
+    assert_allclose(display.random_loss, expected.random_loss)
+
+
+@pytest.mark.parametrize("others", [VAL, GROUPS], ids=["X_val", "groups"])
+def test_validation_rows_or_groups_that_are_omitted(others):
+    extender = fitted("core", **others)
+    with pytest.raises(ValueError, match=r"got rows with .* Pass X, y, .* as given to fit"):
+        ExtensionDisplay.from_estimator(extender, *CORE, **POOL)
+
+
+@pytest.mark.parametrize("n_repeats", [0, 1])
+@pytest.mark.parametrize("evaluate_on", ["all", "core"])
+def test_a_pool_in_another_order(evaluate_on, n_repeats):
+    order = np.random.default_rng(0).permutation(100)
+    pool = {name: value[order] for name, value in POOL.items()}
+    with pytest.raises(ValueError, match=r"Expected the rows .* in their order; got rows"):
+        ExtensionDisplay.from_estimator(
+            fitted(evaluate_on), *CORE, **pool, **TEST, n_repeats=n_repeats
+        )
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("rows", "message"),
     [
-        ({"y_pool": None}, "got no y_pool. Pass the rows that the extender was fitted with"),
-        ({"X_test": None}, "got no X_test"),
-        ({"X_pool": X_POOL[:5], "y_pool": Y_POOL[:5]}, "the 100 rows of the pool .* got 5. Pass"),
-        ({"X_pool": X_POOL[:5]}, "inconsistent numbers of samples"),
-        ({"y_pool": Y_POOL[:5]}, "must hold the 100 rows of the pool"),
-        ({"n_rows": [1, 101]}, r"ints from 0 to the 100 rows of the pool, got \[1, 101\]"),
-        ({"n_rows": 0}, "n_rows must be an int of at least 2, or ints"),
-        ({"n_repeats": -1}, "n_repeats must be an int of at least 0, got -1"),
+        ({"X": X[:40]}, "random orders require X, y, X_pool, y_pool, got no y, X_pool, y_pool"),
+        (VAL, "got no X, y, X_pool, y_pool. Pass the rows that the extender was fitted with"),
+        (TEST, "Test errors require X, y, X_pool, y_pool, X_test, y_test, got no X, y,"),
     ],
+    ids=["X alone", "X_val alone", "X_test alone"],
 )
-def test_wrong_rows(extender, changes, message):
+def test_rows_that_are_missing(rows, message):
     with pytest.raises(ValueError, match=message):
-        ExtensionDisplay.from_estimator(extender, *CORE, **POOL | TEST | changes)
+        ExtensionDisplay.from_estimator(fitted(), **rows)
 
 
-def test_a_metric_that_is_none(extender):
-    never = KNeighborsClassifier(-1)  # its fit raises
-    with pytest.raises(TypeError, match=r"metric must be a callable .* got 'accuracy'. Pass a fun"):
-        ExtensionDisplay.from_estimator(
-            extender, *CORE, **POOL, **TEST, metric="accuracy", estimator=never
-        )
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, None, [0.1, 0.2]], ids=str)
-def test_a_metric_that_returns_no_number(extender, value):
-    how = {**POOL, **TEST, "n_rows": [30], "n_repeats": 0, "metric": lambda *_: value}
-    with pytest.raises(ValueError, match=r"finite number, got .* with 30 rows added. Pass one"):
-        ExtensionDisplay.from_estimator(extender, *CORE, **how)
-
-
-@pytest.mark.parametrize("column", ["core", "pool"])
-def test_targets_that_are_a_column(column):
-    X, y = numbers(200, wrong=0)
-    core, pool = (X[:40], y[:40]), {"X_pool": X[40:100], "y_pool": y[40:100]}
-    how = {"X_test": X[100:], "y_test": y[100:], "n_rows": [0, 20], "n_repeats": 1}
-    extender = DivaExtender(Ridge(), featurizer=None, alpha=1.0).fit(*core, **pool)
-    expected = ExtensionDisplay.from_estimator(extender, *core, **pool, **how)
-    if column == "core":
-        core = X[:40], y[:40, None]
-    else:
-        pool["y_pool"] = y[40:100, None]
-    extender = DivaExtender(Ridge(), featurizer=None, alpha=1.0).fit(*core, **pool)
-    display = ExtensionDisplay.from_estimator(extender, *core, **pool, **how)
-    assert_allclose(display.test_error, expected.test_error)
-    assert_allclose(display.random_error, expected.random_error)
-
-
-def test_several_axes_are_refused_before_models_are_trained(extender):
-    never = KNeighborsClassifier(-1)  # its fit raises
-    how = {**POOL, **TEST, "estimator": never}
-    with pytest.raises(TypeError, match="ax must be one matplotlib Axes"):
-        ExtensionDisplay.from_estimator(extender, *CORE, **how, ax=plt.subplots(2)[1])
-    with pytest.raises(ValueError, match="n_neighbors"):
-        ExtensionDisplay.from_estimator(extender, *CORE, **how)
-
-
-def test_no_core_or_no_model(extender):
-    with pytest.raises(ValueError, match="got no X, y"):
-        ExtensionDisplay.from_estimator(extender, **POOL, **TEST)
-    alone = DivaExtender(featurizer=None, alpha=2.0).fit(*CORE, **POOL)
-    with pytest.raises(ValueError, match=r"without an estimator. Pass estimator=\.\.\."):
-        ExtensionDisplay.from_estimator(alone, *CORE, **POOL, **TEST)
+def test_an_extender_that_added_nothing():
+    harms = fitted("core").pool_derivative_ > 0
+    pool = {name: value[harms] for name, value in POOL.items()}
+    extender = DivaExtender(featurizer=None, alpha=2.0, evaluate_on="core").fit(*CORE, **pool)
+    assert_array_equal(extender.n_added_, [0])
+    display = ExtensionDisplay.from_estimator(extender, *CORE, **pool)
+    assert display.random_loss.shape == (5, 1)
+    assert display.loss_line_.get_ydata() == pytest.approx([extender.loo_loss_])

@@ -1,4 +1,4 @@
-"""RankingDisplay: the rows of a pool that an extender ranks first and last."""
+"""RankingDisplay: first and last rows of the ranking of a pool."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def extender():
 
 
 def lines(display):
-    """Texts of the table, line by line."""
+    """Text of every line of the table."""
     cells = display.table_.get_celld()
     n_lines, n_columns = np.max(list(cells), axis=0) + 1
     return [[cells[i, j].get_text().get_text() for j in range(n_columns)] for i in range(n_lines)]

@@ -1,4 +1,4 @@
-"""SourceDisplay: bars as long as the weights and probabilities of an estimator."""
+"""SourceDisplay: bars of the weights and probabilities of sources."""
 
 import itertools
 
@@ -41,7 +41,7 @@ def test_bars_are_the_attributes(estimator):
     ]
 
 
-def test_the_start_weight_is_marked():
+def test_the_initial_weight_is_marked():
     display = SourceDisplay(**NUMBERS).plot()
     (line,) = display.axes_[0].lines
     assert_array_equal(line.get_xdata(), [1, 1])
@@ -67,7 +67,7 @@ def test_long_names_and_many_sources_fit():
 
 
 def name_size(display):
-    """Size of the letters of the names, once they were seen not to overlap."""
+    """Font size of the names, after checking that they do not overlap."""
     display.figure_.canvas.draw()
     labels = display.axes_[0].get_yticklabels()
     boxes = [label.get_window_extent() for label in labels]
@@ -81,7 +81,7 @@ def test_no_share_above_100_percent():
 
 
 def test_fitted_without_sources():
-    with pytest.raises(ValueError, match=r"got DivaReweighter fitted without.*sources=\.\.\."):
+    with pytest.raises(ValueError, match=r"got DivaReweighter fitted without them.*sources=\.\.\."):
         SourceDisplay.from_estimator(DivaReweighter().fit(X, y))
 
 

@@ -1,4 +1,4 @@
-"""WeightsDisplay: the rows with most and least weight, as images and as tables."""
+"""WeightsDisplay: rows with the largest and smallest weights, as images and as tables."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +30,7 @@ def drawn_arrays(display):
 
 
 def lines(display):
-    """Texts of the table, line by line."""
+    """Text of every line of the table."""
     cells = display.table_.get_celld()
     n_lines, n_columns = np.max(list(cells), axis=0) + 1
     return [[cells[i, j].get_text().get_text() for j in range(n_columns)] for i in range(n_lines)]
@@ -69,7 +69,7 @@ def test_images_with_one_channel_share_a_scale(reweighter):
 
 
 def test_images_lie_upright_side_by_side():
-    """Heights are to widths as the pixels are, and no image hides another."""
+    """Pixels are square, and no image covers another."""
     display = WeightsDisplay(sample_weight=WEIGHT, X=IMAGES).plot()
     display.figure_.canvas.draw()
     boxes = [image.get_window_extent() for image in display.images_]
@@ -90,12 +90,12 @@ def test_images_lie_upright_side_by_side():
     ],
     ids=["channels last", "channels first", "tensor", "lists"],
 )
-def test_colour_images(images):
+def test_color_images(images):
     display = WeightsDisplay(sample_weight=WEIGHT, X=images).plot(n_shown=2)
     assert_array_equal(drawn_arrays(display), IMAGES[[2, 4, 1, 3]])
 
 
-def test_rows_as_colour_images_with_channels_first():
+def test_rows_as_color_images_with_channels_first():
     flat = np.moveaxis(IMAGES, -1, 1).reshape(6, -1)
     display = WeightsDisplay(sample_weight=WEIGHT, X=flat, image_shape=(3, 4, 5)).plot()
     assert_array_equal(drawn_arrays(display)[0], IMAGES[2])
@@ -131,7 +131,7 @@ def test_table_of_a_dataframe(frame):
     assert lines(display.plot(columns=["town"]))[3] == ["5", "1.500", "g" * 19 + "…"]
 
 
-def test_text_of_a_table_stays_in_its_cells_and_is_large():
+def test_text_of_a_table_fits_its_cells_and_is_large():
     table = pd.DataFrame({"a": range(6), "name of the town": ["g" * 40] * 6, "b": range(6)})
     display = WeightsDisplay(sample_weight=WEIGHT, X=table)
     assert smallest_letters(display.plot()) == 10
@@ -140,7 +140,7 @@ def test_text_of_a_table_stays_in_its_cells_and_is_large():
 
 
 def smallest_letters(display):
-    """Size of a table's smallest letters, once each text was seen to lie within its cell."""
+    """Smallest font size in a table, after checking that each text lies within its cell."""
     display.figure_.canvas.draw()
     renderer = display.figure_.canvas.get_renderer()
     cells = display.table_.get_celld().values()
@@ -151,10 +151,10 @@ def smallest_letters(display):
     return min(cell.get_fontsize() for cell in cells)
 
 
-def test_the_lower_half_of_a_table_is_grey(reweighter):
+def test_the_lower_half_of_a_table_is_gray(reweighter):
     display = WeightsDisplay.from_estimator(reweighter, X, n_shown=2)
-    colours = [display.table_[i, 0].get_facecolor() for i in range(1, 5)]
-    assert colours[0] == colours[1] != colours[2] == colours[3]
+    colors = [display.table_[i, 0].get_facecolor() for i in range(1, 5)]
+    assert colors[0] == colors[1] != colors[2] == colors[3]
 
 
 @pytest.mark.parametrize(("n_rows", "n_shown"), [(2, 1), (5, 2)])
@@ -204,7 +204,7 @@ def test_wrong_input(arguments, message):
         (np.full((6, 4), "a"), {"image_shape": (2, 2)}, "must hold numbers, got dtype <U1"),
     ],
 )
-def test_rows_that_are_no_such_images(rows, arguments, message):
+def test_rows_that_are_not_images_of_this_shape(rows, arguments, message):
     display = WeightsDisplay(sample_weight=WEIGHT, X=rows, **arguments)
     with pytest.raises(ValueError, match=message):
         display.plot()

@@ -1,32 +1,36 @@
-"""Rows of the two ends of an order, as a grid of images or as a table."""
+"""Rows of data drawn as a grid of images or as a table."""
+
+from typing import Any
 
 import numpy as np
 
+from skdiva.arrays import column_names, get_column
 from skdiva.inspection._drawing import LIGHT
 
-_GAP, _LINE, _MARGIN = 0.12, 0.2, 0.35  # in widths of an image: between two, a line of text, left
+# In widths of an image: gap between two images, line of text, left margin.
+_GAP, _LINE, _MARGIN = 0.12, 0.2, 0.35
 _CHANNELS = (1, 3, 4)
 
 
-def as_images(rows, shape):
-    """Return rows as images (n, height, width[, 3 or 4]), or None if they are none.
+def as_images(rows: Any, shape: Any) -> np.ndarray | None:
+    """Return rows as images, or None if they are to be shown as a table.
 
     Parameters
     ----------
     rows : array-like of shape (n, n_features) or (n, height, width[, n_channels])
-        Rows of any container, with the channels first or last.
+        Rows in any container. Channels may come first or last.
     shape : tuple of int or None
-        Shape of one image, if ``rows`` have two dimensions.
+        Shape of one image, for ``rows`` with two dimensions.
 
     Returns
     -------
-    ndarray or None
-        The images, channels last; None if neither the rows nor ``shape`` speak of images.
+    ndarray of shape (n, height, width) or (n, height, width, 3 or 4), or None
+        Images with channels last; None if ``rows`` have two dimensions and ``shape`` is None.
 
     Raises
     ------
     ValueError
-        If the rows do not hold images of this shape, or colours out of range.
+        If the rows do not hold images of this shape, or if colors are out of range.
     """
     if shape is None and np.ndim(rows) < 3:
         return None
@@ -40,7 +44,7 @@ def as_images(rows, shape):
         if np.prod(shape) != np.prod(images.shape[1:]):
             raise ValueError(
                 f"image_shape must multiply to the {np.prod(images.shape[1:])} values of a row, "
-                f"got {shape}. Pass (height, width), or with the number of channels."
+                f"got {shape}. Pass (height, width), or include the number of channels."
             )
         images = images.reshape(len(images), *shape)
     if images.ndim == 4 and images.shape[-1] not in _CHANNELS and images.shape[1] in _CHANNELS:
@@ -49,59 +53,65 @@ def as_images(rows, shape):
         images = images[..., 0]
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in _CHANNELS):
         raise ValueError(
-            "An image must have shape (height, width), or that with 1, 3 or 4 channels first or "
+            "An image must have shape (height, width), optionally with 1, 3 or 4 channels first or "
             f"last, got {images.shape[1:]}. Pass image_shape=(height, width)."
         )
-    _check_colours(images)
+    _check_colors(images)
     return images.astype(float) if images.dtype == bool else images
 
 
-def _check_colours(images):
+def _check_colors(images: np.ndarray) -> None:
     top = 1 if images.dtype.kind == "f" else 255
     if images.ndim == 4 and images.size and (images.min() < 0 or images.max() > top):
         raise ValueError(
-            "Colour images must hold floats from 0 to 1 or integers from 0 to 255, got "
-            f"{images.dtype} from {images.min():g} to {images.max():g}. Scale them back."
+            "Color images must hold floats from 0 to 1 or integers from 0 to 255, got "
+            f"{images.dtype} from {images.min():g} to {images.max():g}. Rescale them."
         )
 
 
-def column_names(X, columns):
-    """Names, or positions, of the columns that a table shows: the first five by default."""
-    names = list(X.columns) if hasattr(X, "columns") else list(range(np.shape(X)[1]))
+def choose_columns(X: Any, columns: list | None) -> list:
+    """Return names or positions of the columns to show: ``columns``, or the first five if None."""
+    names = column_names(X)
+    if names is None:
+        names = list(range(np.shape(X)[1]))
     missing = [] if columns is None else [column for column in columns if column not in names]
     if missing:
-        raise ValueError(f"columns must be among {names}, got {missing}. Pass those that X has.")
+        raise ValueError(
+            f"columns must be among {names}, got {missing}. Pass only columns that X has."
+        )
     return names[:5] if columns is None else list(columns)
 
 
-def _layout(images, captions):
-    """Height of an image, from one row of images to the next, and size of the grid."""
+def _layout(images: np.ndarray, captions: list[str]) -> tuple[float, float, tuple[float, float]]:
+    """Return the height of an image, the distance between rows of images and the grid's size."""
     tall = images.shape[1] / images.shape[2]
     pitch = tall + _LINE * (1 + captions[0].count("\n")) + _GAP
     return tall, pitch, (_MARGIN + len(images) // 2 * (1 + _GAP), 2 * pitch)
 
 
-def grid_size(images, captions):
-    """Width and height of a figure, in inches, that a grid of images fills."""
+def grid_size(images: np.ndarray, captions: list[str]) -> tuple[float, float]:
+    """Return the width and height, in inches, of a figure filled by a grid of images."""
     width, height = _layout(images, captions)[-1]
     return 1.05 * width, 1.05 * height
 
 
-def draw_grid(ax, images, captions, headings, cmap):
-    """Draw two rows of images, and return them.
+def draw_grid(
+    ax: Any, images: np.ndarray, captions: list[str], headings: tuple[str, str], cmap: Any
+) -> list[Any]:
+    """Draw two rows of images.
 
     Parameters
     ----------
     ax : matplotlib Axes
         Axes to draw on.
     images : ndarray of shape (2 n, height, width[, n_channels])
-        The images, those of the upper row first.
+        The images of the upper row, followed by those of the lower row.
     captions : list of 2 n str
-        What stands above each.
+        Text above each image.
     headings : tuple of two str
-        What stands beside each row of images.
+        Text to the left of each row of images.
     cmap : str or Colormap
-        Colours of images with one channel.
+        Colormap of images with one channel.
 
     Returns
     -------
@@ -132,65 +142,65 @@ def draw_grid(ax, images, captions, headings, cmap):
     return drawn
 
 
-def as_cells(columns, values, names):
-    """Return the lines of a table as lists of text, the first one of titles.
+def as_cells(columns: dict[str, Any], values: Any, names: list) -> list[list[str]]:
+    """Return the lines of a table as lists of text.
 
     Parameters
     ----------
-    columns : dict of {str: array of shape (n,)}
+    columns : dict of str to array of shape (n,)
         The first columns, by title.
     values : array-like of shape (n, n_features)
-        Array or dataframe that holds the others.
+        Array or dataframe that holds the other columns.
     names : list
-        Names, or positions in an array, of the columns of ``values`` to show.
+        Names (dataframe) or positions (array) of the columns of ``values`` to show.
 
     Returns
     -------
     list of n + 1 lists of str
-        The lines.
+        The titles, followed by one line per row.
     """
-    named = hasattr(values, "columns")
+    is_named = column_names(values) is not None
     for name in names:
-        column = values[name] if named else np.asarray(values)[:, name]
-        columns = columns | {(str(name) if named else f"column {name}"): column}
+        title = str(name) if is_named else f"column {name}"
+        columns = columns | {title: get_column(values, name)}
     texts = [[as_text(cell) for cell in (title, *column)] for title, column in columns.items()]
     return [list(line) for line in zip(*texts, strict=True)]
 
 
-def as_text(value, length=20):
-    """Return a number to four digits, or text cut to ``length`` characters."""
+def as_text(value: Any, length: int = 20) -> str:
+    """Return a float with four digits, or other values as text of at most ``length`` characters."""
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
     text = str(value)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _widths(cells):
-    """Characters that every column of a table takes."""
+def _widths(cells: list[list[str]]) -> np.ndarray:
+    """Return the width of each column of a table, in characters."""
     return np.array([max(map(len, column)) + 3 for column in zip(*cells, strict=True)])
 
 
-def table_size(cells):
-    """Width and height of a figure, in inches, that a table fills."""
+def table_size(cells: list[list[str]]) -> tuple[float, float]:
+    """Return the width and height, in inches, of a figure filled by a table."""
     return 0.1 * _widths(cells).sum(), 0.26 * len(cells)
 
 
-def draw_table(ax, cells, fits):
-    """Draw a table, the lower half of its lines on grey, and return it.
+def draw_table(ax: Any, cells: list[list[str]], fits: bool) -> Any:
+    """Draw a table, with the lower half of its lines on a gray background.
 
     Parameters
     ----------
     ax : matplotlib Axes
         Axes to draw on.
     cells : list of 2 n + 1 lists of str
-        The lines: titles, n rows of one end, n rows of the other.
+        The titles, the n rows of one end and the n rows of the other.
     fits : bool
-        Whether the axes are as large as `table_size` says. If not, letters shrink where they must.
+        Whether the axes have the size given by `table_size`. If not, the font shrinks as needed.
 
     Returns
     -------
     matplotlib Table
-        The table.
+        The table drawn.
     """
     titles, *lines = cells
     widths = _widths(cells)
