@@ -1,8 +1,11 @@
-"""From a table to numbers on one scale: every column of X has variance 1, whatever it holds."""
+"""Standardized columns of a table: categories are encoded, and every column gets variance 1."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     OneHotEncoder,
@@ -13,74 +16,84 @@ from sklearn.utils import check_array, gen_batches
 
 from skdiva.arrays import columns_by_kind, has_categories, take_rows
 
-# Rows standardised at a time: the block stays in cache, and nothing of X's size is copied.
-_BLOCK_ROWS = 2**14
-_MAX_CATEGORIES = 100  # of a column; rarer ones share a column
+_MAX_CATEGORIES = 100  # per column; the rarer ones share a column
 
 
 class StandardizedColumns:
     """Columns of X with mean 0 and variance 1 over the weighted training rows.
 
-    A categorical column of a dataframe becomes one column per category, of total variance 1, or, if
-    its categories are ordered, one column of their positions.
+    A nominal column of a dataframe becomes one column per category, with a total variance of 1. An
+    ordinal column becomes the positions of its categories.
+
+    Parameters
+    ----------
+    block_rows : int, default=2**14
+        Number of rows standardized at a time. A block of the default size stays in the cache, and
+        nothing as large as X is copied.
+
+    Attributes
+    ----------
+    n_columns : int
+        Number of columns that `transform` returns.
+    total_variance : float
+        Sum of the variances of the standardized columns: the number of columns of X that vary, or 1
+        if none does.
     """
 
-    def fit(self, X, sample_weight=None):
-        """Learn categories, means and variances."""
-        self._encoder, self._nominal = None, []
+    n_columns: int
+    total_variance: float
+
+    def __init__(self, block_rows: int = 2**14):
+        self._block_rows = block_rows
+
+    def fit(self, X: Any, sample_weight: np.ndarray | None = None) -> "StandardizedColumns":
+        """Learn the categories, means and variances."""
+        self._encoder, nominal_blocks = None, []
         if has_categories(X):
-            self._encoder, self._nominal = _fit_encoder(X)
-        self._scaler = StandardScaler().set_output(transform="default")
-        for rows in gen_batches(len(X), _BLOCK_ROWS):
+            self._encoder, nominal_blocks = _fit_encoder(X)
+        scaler = StandardScaler().set_output(transform="default")
+        for rows in gen_batches(len(X), self._block_rows):
             block, weight = self._numbers(X, rows), None
             if sample_weight is not None:
                 # A first block without weight would leave the scaler's running mean undefined.
                 positive = sample_weight[rows] > 0
                 block, weight = block[positive], sample_weight[rows][positive]
             if len(block):
-                # Weighted, the variance of a constant column may round to just below 0; the
-                # scaler knows the column for constant all the same.
+                # With weights, the variance of a constant column may be rounded to just below 0.
+                # The scaler still recognizes the column as constant.
                 with np.errstate(invalid="ignore"):
-                    self._scaler.partial_fit(block, sample_weight=weight)
-        for columns in self._nominal:
-            variance = self._scaler.var_[columns].sum()
-            self._scaler.scale_[columns] = np.sqrt(variance) if variance > 0 else 1.0
+                    scaler.partial_fit(block, sample_weight=weight)
+        for columns in nominal_blocks:
+            variance = scaler.var_[columns].sum()
+            scaler.scale_[columns] = np.sqrt(variance) if variance > 0 else 1.0
+        self._scaler, self.n_columns = scaler, len(scaler.scale_)
+        standardized = np.maximum(scaler.var_, 0) / scaler.scale_**2
+        self.total_variance = max(float(standardized.sum()), 1.0)
         return self
 
-    @property
-    def n_columns(self):
-        """Number of columns that `transform` returns."""
-        return len(self._scaler.scale_)
-
-    @property
-    def total_variance(self):
-        """Number of columns of X that vary."""
-        varies = np.maximum(self._scaler.var_, 0) / self._scaler.scale_**2
-        return max(float(varies.sum()), 1.0)
-
-    def blocks(self, X, dtype):
-        """Yield slices of rows with their columns, scaled in the wider of both dtypes."""
-        for rows in gen_batches(len(X), _BLOCK_ROWS):
+    def blocks(self, X: Any, dtype: str) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield slices of rows and their columns, scaled in the wider of the two dtypes."""
+        for rows in gen_batches(len(X), self._block_rows):
             block = self._numbers(X, rows)
             wide = np.result_type(block.dtype, dtype)
             scaled = self._scaler.transform(block.astype(wide, copy=False))
             yield rows, scaled.astype(dtype, copy=False)
 
-    def transform(self, X, dtype):
-        """Return the columns (n, n_columns)."""
+    def transform(self, X: Any, dtype: str) -> np.ndarray:
+        """Return the columns, of shape (n_rows, n_columns)."""
         columns = np.empty((len(X), self.n_columns), dtype)
         for rows, block in self.blocks(X, dtype):
             columns[rows] = block
         return columns
 
-    def _numbers(self, X, rows):
+    def _numbers(self, X: Any, rows: slice) -> np.ndarray:
         if self._encoder is None:
             return X[rows]
         return check_array(self._encoder.transform(take_rows(X, rows)), input_name="X")
 
 
-def _fit_encoder(X):
-    """Transformer of mixed columns into numbers, and the output columns of every nominal one."""
+def _fit_encoder(X: Any) -> tuple[ColumnTransformer, list[np.ndarray]]:
+    """Fit an encoder of the columns; return it and the output columns of each nominal column."""
     numeric, nominal, ordinal = columns_by_kind(X)
     nominal_encoder = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
@@ -108,11 +121,11 @@ def _fit_encoder(X):
     return encoder, blocks
 
 
-def _ordinal_encoder(categories):
-    """Positions of ordered categories, which are compared as text: numbers may be in any order."""
+def _ordinal_encoder(categories: Any) -> Pipeline:
+    """Return an encoder of ordered categories, compared as text: numbers may be in any order."""
     texts = np.asarray(categories).astype(str)
     return make_pipeline(FunctionTransformer(_as_text), OrdinalEncoder(categories=[texts]))
 
 
-def _as_text(column):
+def _as_text(column: Any) -> np.ndarray:
     return np.asarray(column).astype(str)

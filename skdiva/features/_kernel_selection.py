@@ -1,71 +1,96 @@
-"""Which kernel a ridge model predicts best with, by the leave-one-out error of a few candidates."""
+"""Candidate kernels: their Nystroem features, and their leave-one-out errors.
 
-from typing import NamedTuple
+Let K be the kernel matrix of the m landmarks, with eigenvectors V and eigenvalues D. The Nystroem
+features of a row x are k(x, landmarks) V D^-1/2. Their inner products approximate the kernel.
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from skdiva.arrays import to_host, to_tensor
-from skdiva.loo._losses import SquaredError
-from skdiva.loo._penalty import choose_penalty
-from skdiva.loo._problem import Problem
-from skdiva.loo._targets import ClassTargets, ValueTargets
+from skdiva.arrays import take_rows, to_host, to_tensor
+from skdiva.features._columns import StandardizedColumns
+from skdiva.loo import ClassTargets, Problem, SquaredError, ValueTargets, choose_penalty
 from skdiva.loo.ridge import full_float32
 
-_RESOLVED = 1e-7  # eigenvalues below this share of the largest are rounding errors
-_BLOCK_ELEMENTS = 2**22  # of kernel values worked out at a time
-# Times the number of columns that vary: the mean squared distance of two rows is twice that, and
-# their mean city-block distance about that.
-_SCALED_GAMMAS = {
-    "linear": (None,),
-    "rbf": (0.1, 0.3, 1.0, 3.0),
-    "laplacian": (0.2, 0.6, 2.0),
-}
+_RESOLVED = 1e-7  # smaller eigenvalues, relative to the largest one, are rounding errors
+# Candidates for gamma times the number of columns that vary. Between two rows, the mean squared
+# distance is twice that number, and the mean city-block distance is about that number.
+_SCALED_CANDIDATES = (
+    ("linear", None),
+    ("rbf", 0.1),
+    ("rbf", 0.3),
+    ("rbf", 1.0),
+    ("rbf", 3.0),
+    ("laplacian", 0.2),
+    ("laplacian", 0.6),
+    ("laplacian", 2.0),
+)
+Candidate = tuple[str, float | None]  # kernel and gamma
+Targets = ClassTargets | ValueTargets
 
 
 class SelectionTask(NamedTuple):
-    """What decides the choice, but for the features."""
+    """Everything that the choice of a kernel depends on, except the features."""
 
-    targets: object  # ClassTargets or ValueTargets
-    groups: torch.Tensor | None = None  # (n,), codes
-    validation: tuple | None = None  # X or columns of the validation rows, and their targets
+    targets: Targets
+    groups: torch.Tensor | None = None  # codes of shape (n,)
+    validation: tuple[Any, Targets] | None = None  # X_val and its targets
     fit_intercept: bool = True
-    validation_weight: torch.Tensor | None = None  # (n,); None: as the weights
+    validation_weight: torch.Tensor | None = None  # (n,); None: the sample weights
 
-    def select(self, rows):
-        """Return the labels of ``rows``, an int64 tensor."""
-        chosen = {"targets": self.targets.select(rows)}
-        for name in ("groups", "validation_weight"):
-            array = getattr(self, name)
-            chosen[name] = None if array is None else array[rows]
-        return self._replace(**chosen)
+    def select(self, rows: torch.Tensor) -> "SelectionTask":
+        """Return the task for some of the rows, given as an int64 tensor."""
+        groups, weight = self.groups, self.validation_weight
+        return self._replace(
+            targets=self.targets.select(rows),
+            groups=None if groups is None else groups[rows],
+            validation_weight=None if weight is None else weight[rows],
+        )
 
-    def judges_first(self, order, most):
-        """Bring up to ``most`` of the rows that judge to the front: a sample may miss the few."""
+    def validation_rows_first(self, order: np.ndarray, n_most: int) -> np.ndarray:
+        """Move up to ``n_most`` rows with a validation weight to the front of an order of rows.
+
+        A sample of the rows could otherwise miss them if they are few.
+        """
         if self.validation_weight is None:
             return order
-        judges = to_host(self.validation_weight)[order] > 0
-        judges &= judges.cumsum() <= most
-        return np.concatenate([order[judges], order[~judges]])
+        first = to_host(self.validation_weight)[order] > 0
+        first &= first.cumsum() <= n_most
+        return np.concatenate([order[first], order[~first]])
 
 
-def read_labels(X, y, groups, device):
-    """Check y and groups of a featurizer's own `fit`.
+def read_task(X: Any, y: Any, groups: Any, device: torch.device | str) -> SelectionTask:
+    """Check the labels and groups that `KernelFeaturizer.fit` was given.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+    groups : array-like of shape (n_samples,) or None
+    device : torch.device or str
+        Device of the tensors in the result.
+
+    Returns
+    -------
+    SelectionTask
 
     Raises
     ------
     ValueError
-        If y is missing, or they are not as long as X.
+        If y is missing, or if y or groups differ in length from X.
     """
     if y is None:
         raise ValueError(
-            "KernelFeaturizer requires y to be passed, but the target y is None: it decides the "
-            "kernel. Pass y, or give kernel and gamma."
+            "KernelFeaturizer requires y to be passed, but the target y is None: the kernel is "
+            "chosen by how well it predicts y. Pass y, or set kernel and gamma."
         )
     y = check_array(to_host(y), ensure_2d=False, dtype=None, input_name="y")
     check_consistent_length(X, y, groups)
+    targets: Targets
     if type_of_target(y).startswith("continuous"):
         values = y.reshape(len(y), -1)
         targets = ValueTargets(to_tensor(values, device, "float64"))
@@ -77,77 +102,145 @@ def read_labels(X, y, groups, device):
     return SelectionTask(targets, groups)
 
 
-def candidates(kernel, gamma, n_columns):
-    """List the pairs of kernel and coefficient to choose from."""
-    pairs = []
-    for name, scaled in _SCALED_GAMMAS.items():
+def candidates(kernel: str, gamma: Any, n_columns: float) -> list[Candidate]:
+    """Return the pairs of kernel and gamma to choose from.
+
+    Parameters
+    ----------
+    kernel : {"auto", "linear", "rbf", "laplacian"}
+    gamma : "auto" or float
+    n_columns : float
+        Number of columns that vary.
+
+    Returns
+    -------
+    list of (str, float or None)
+    """
+    pairs: list[Candidate] = []
+    for name, scaled in _SCALED_CANDIDATES:
         if kernel not in ("auto", name):
             continue
-        if gamma == "auto" or name == "linear":
-            pairs += [(name, value and value / n_columns) for value in scaled]
-        else:
+        if scaled is None:
+            pairs.append((name, None))
+        elif gamma == "auto":
+            pairs.append((name, scaled / n_columns))
+        elif (name, gamma) not in pairs:
             pairs.append((name, gamma))
     return pairs
 
 
-@full_float32()
-def loo_losses(pairs, columns, sample_weight, labels, landmarks):
-    """Smallest squared error over the penalty, leave-one-out or of the validation rows.
+def compare_on_sample(
+    pairs: list[Candidate],
+    columns: StandardizedColumns,
+    X: Any,
+    sample_weight: np.ndarray | None,
+    task: SelectionTask,
+    rows: np.ndarray,
+    landmarks: np.ndarray,
+    device: torch.device,
+) -> dict[Candidate, float]:
+    """Compare candidates on some of the rows, in single precision: only the best one matters.
 
     Parameters
     ----------
     pairs : list of (kernel, gamma)
-    columns : tensor of shape (n, p)
-    sample_weight : tensor of shape (n,) or None
-    labels : SelectionTask
-        Of the same rows; standardised columns of the validation rows, if there are any.
-    landmarks : tensor of shape (m, p)
+    columns : StandardizedColumns
+        Fitted.
+    X : ndarray of shape (n, p) or dataframe
+    sample_weight : ndarray of shape (n,) or None
+    task : SelectionTask
+        For all rows.
+    rows, landmarks : ndarray of int
+        Positions of the rows to compare on, and of the landmarks.
+    device : torch.device
 
     Returns
     -------
     dict
-        Loss by pair.
+        Loss of each pair.
     """
-    weight = columns.new_ones(len(columns)) if sample_weight is None else sample_weight
-    visited = {"landmarks": landmarks, "rows": columns}
-    if labels.validation is not None:
-        visited["validation"] = labels.validation[0]
-    losses = {}
-    for kernel in dict.fromkeys(kernel for kernel, _ in pairs):
-        if kernel == "linear":
-            losses[kernel, None] = _smallest_loss(visited, weight, labels)
-            continue
-        # Worked out once for all coefficients.
-        apart = {name: distances(kernel, array, landmarks) for name, array in visited.items()}
-        for gamma in (gamma for name, gamma in pairs if name == kernel):
-            projection = whitening(apart["landmarks"], gamma)
-            features = {name: torch.exp(-gamma * d) @ projection for name, d in apart.items()}
-            losses[kernel, gamma] = _smallest_loss(features, weight, labels)
+    parts = {"rows": take_rows(X, rows), "landmarks": take_rows(X, landmarks)}
+    if task.validation is not None:
+        parts["validation"] = task.validation[0]
+    for name, part in parts.items():
+        parts[name] = to_tensor(columns.transform(part, "float32"), device, "float32")
+    weight = None
+    if sample_weight is not None:
+        weight = to_tensor(sample_weight[rows], device, "float32")
+    return loo_losses(pairs, parts, weight, task.select(to_tensor(rows, device, "int64")))
+
+
+@full_float32()
+def loo_losses(
+    pairs: list[Candidate],
+    columns: dict[str, torch.Tensor],
+    sample_weight: torch.Tensor | None,
+    task: SelectionTask,
+) -> dict[Candidate, float]:
+    """Return the loss of each candidate at its best penalty.
+
+    The loss is the mean squared error: of leave-one-out predictions, or of predictions for the
+    validation rows if there are any.
+
+    Parameters
+    ----------
+    pairs : list of (kernel, gamma)
+        All pairs with the same kernel in a row.
+    columns : dict of tensors
+        Standardized columns: "rows" of shape (n, p), "landmarks" of shape (m, p), and "validation"
+        if the task has validation rows.
+    sample_weight : tensor of shape (n,) or None
+    task : SelectionTask
+        For the same rows.
+
+    Returns
+    -------
+    dict
+        Loss of each pair.
+    """
+    rows = columns["rows"]
+    weight = rows.new_ones(len(rows)) if sample_weight is None else sample_weight
+    losses, distances, last_kernel = {}, {}, None
+    for kernel, gamma in pairs:
+        features = dict(columns)
+        if gamma is not None:
+            if kernel != last_kernel:  # the distances serve every gamma of a kernel
+                for name, part in columns.items():
+                    distances[name] = kernel_distances(kernel, part, columns["landmarks"])
+                last_kernel = kernel
+            projection = nystroem_projection(distances["landmarks"], gamma)
+            for name, distance in distances.items():
+                features[name] = torch.exp(-gamma * distance) @ projection
+        losses[kernel, gamma] = _smallest_loss(features, weight, task)
     return losses
 
 
-def _smallest_loss(features, sample_weight, labels):
-    validation = labels.validation and (features["validation"], labels.validation[1])
-    judge_weight = sample_weight if labels.validation_weight is None else labels.validation_weight
+def _smallest_loss(
+    features: dict[str, torch.Tensor], sample_weight: torch.Tensor, task: SelectionTask
+) -> float:
+    validation, weight = None, task.validation_weight
+    if task.validation is not None:
+        validation = features["validation"], task.validation[1]
     problem = Problem(
         features["rows"],
-        labels.targets,
+        task.targets,
         loss=SquaredError(),
-        fit_intercept=labels.fit_intercept,
-        validation_weight=judge_weight,
-        groups=labels.groups,
+        fit_intercept=task.fit_intercept,
+        validation_weight=sample_weight if weight is None else weight,
+        groups=task.groups,
         validation=validation,
     )
     return choose_penalty(problem, sample_weight).loss
 
 
 @full_float32()
-def distances(kernel, rows, landmarks):
-    """What a kernel is a function of: squared Euclidean or city-block distances, (n, m).
+def kernel_distances(kernel: str, rows: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+    """Return the distances that a kernel is a function of.
 
     Parameters
     ----------
     kernel : {"rbf", "laplacian"}
+        Squared Euclidean distances for "rbf", city-block distances for "laplacian".
     rows : tensor of shape (n, p)
     landmarks : tensor of shape (m, p)
 
@@ -162,29 +255,38 @@ def distances(kernel, rows, landmarks):
     return torch.addmm(squares, rows, landmarks.T, alpha=-2).clamp_(min=0)
 
 
-def whitening(distance, gamma):
-    """Projection (m, q) that turns kernel values at the landmarks into features.
+def nystroem_projection(distances: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Return the projection that turns kernel values at the landmarks into features.
 
     Parameters
     ----------
-    distance : tensor of shape (m, m)
-        Between the landmarks.
+    distances : tensor of shape (m, m)
+        Distances between the landmarks.
     gamma : float
         The kernel is exp(-gamma * distance).
 
     Returns
     -------
     tensor of shape (m, q)
+        In the dtype of the distances; computed in double precision.
     """
-    eigenvalues, vectors = torch.linalg.eigh(torch.exp(-gamma * distance.double()))
+    eigenvalues, vectors = torch.linalg.eigh(torch.exp(-gamma * distances.double()))
     resolved = eigenvalues > _RESOLVED * eigenvalues[-1]
     projection = vectors[:, resolved] / eigenvalues[resolved].sqrt()
-    return projection.to(distance.dtype)
+    return projection.to(distances.dtype)
 
 
 @full_float32()
-def nystroem_features(kernel, gamma, rows, landmarks, projection, out):
-    """Features of rows, worked out in blocks.
+def nystroem_features(
+    kernel: str,
+    gamma: float,
+    rows: torch.Tensor,
+    landmarks: torch.Tensor,
+    projection: torch.Tensor,
+    out: torch.Tensor,
+    block_elements: int = 2**22,
+) -> None:
+    """Compute the features of rows, block by block.
 
     Parameters
     ----------
@@ -194,9 +296,11 @@ def nystroem_features(kernel, gamma, rows, landmarks, projection, out):
     landmarks : tensor of shape (m, p)
     projection : tensor of shape (m, q)
     out : tensor of shape (n, q)
-        Where they go.
+        Receives the features.
+    block_elements : int, default=2**22
+        Number of kernel values held at a time.
     """
-    step = max(_BLOCK_ELEMENTS // len(landmarks), 1)
+    step = max(block_elements // len(landmarks), 1)
     for part, features in zip(rows.split(step), out.split(step), strict=True):
-        kernel_values = distances(kernel, part, landmarks).mul_(-gamma).exp_()
+        kernel_values = kernel_distances(kernel, part, landmarks).mul_(-gamma).exp_()
         torch.mm(kernel_values, projection, out=features)

@@ -1,14 +1,13 @@
-"""From a table to columns on one scale: scalers, one-hot blocks and positions of ordered ones."""
+"""Standardized columns: numbers, one-hot blocks, and positions of ordered categories."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import StandardScaler
 
-from skdiva.features import _columns
 from skdiva.features._columns import StandardizedColumns
 
-COLOURS = np.array(["red", "green", "blue", "green"])
+COLORS = np.array(["red", "green", "blue", "green"])
 SIZES = np.array(["small", "large", "medium", "medium"])
 
 
@@ -24,12 +23,12 @@ def pandas_frame(n=60):
     return pd.DataFrame(
         {
             "a": X[:, 0],
-            "colour": pd.Categorical(COLOURS[np.arange(n) % 4]),
+            "color": pd.Categorical(COLORS[np.arange(n) % 4]),
             "b": X[:, 1],
             "size": pd.Categorical(
                 SIZES[np.arange(n) % 4], categories=["small", "medium", "large"], ordered=True
             ),
-            "name": COLOURS[np.arange(n) // 3 % 4],
+            "name": COLORS[np.arange(n) // 3 % 4],
         }
     )
 
@@ -40,10 +39,10 @@ def polars_frame(n=60):
     return pl.DataFrame(
         {
             "a": X[:, 0],
-            "colour": pl.Series(COLOURS[np.arange(n) % 4]).cast(pl.Categorical),
+            "color": pl.Series(COLORS[np.arange(n) % 4]).cast(pl.Categorical),
             "b": X[:, 1],
             "size": pl.Series(SIZES[np.arange(n) % 4]).cast(pl.Enum(["small", "medium", "large"])),
-            "name": COLOURS[np.arange(n) // 3 % 4],
+            "name": COLORS[np.arange(n) // 3 % 4],
         }
     )
 
@@ -55,27 +54,26 @@ def one_hot(values, categories=("blue", "green", "red")):
     return (np.asarray(values)[:, None] == np.array(categories)).astype(float)
 
 
-def centred(block, weight=None):
+def centered(block, weight=None):
     return block - np.average(block, axis=0, weights=weight)
 
 
 def variance(block, weight=None):
-    return np.average(centred(block, weight) ** 2, axis=0, weights=weight)
+    return np.average(centered(block, weight) ** 2, axis=0, weights=weight)
 
 
-def transformed(X, weight=None, dtype="float64"):
-    return StandardizedColumns().fit(X, weight).transform(X, dtype)
+def transformed(X, weight=None, dtype="float64", **budget):
+    return StandardizedColumns(**budget).fit(X, weight).transform(X, dtype)
 
 
 @pytest.mark.parametrize("block_rows", [7, 2**14])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_numbers_are_those_of_a_standard_scaler(weighted, block_rows, monkeypatch):
-    monkeypatch.setattr(_columns, "_BLOCK_ROWS", block_rows)
+def test_numbers_are_those_of_a_standard_scaler(weighted, block_rows):
     X = numbers()
     weight = np.linspace(0, 2, 60) if weighted else None
     if weighted:
         weight[:10] = 0  # a whole block of rows without weight
-    columns = StandardizedColumns().fit(X, weight)
+    columns = StandardizedColumns(block_rows).fit(X, weight)
     scaler = StandardScaler().fit(X, sample_weight=weight)
     assert_allclose(columns.transform(X, "float64"), scaler.transform(X), atol=1e-10)
     new = numbers(9, seed=1)
@@ -84,10 +82,9 @@ def test_numbers_are_those_of_a_standard_scaler(weighted, block_rows, monkeypatc
     assert columns.total_variance == pytest.approx(3)  # the fourth does not vary
 
 
-def test_blocks_are_slices_of_the_whole(monkeypatch):
-    monkeypatch.setattr(_columns, "_BLOCK_ROWS", 7)
+def test_blocks_are_slices_of_the_whole():
     X = numbers()
-    columns = StandardizedColumns().fit(X)
+    columns = StandardizedColumns(block_rows=7).fit(X)
     parts = list(columns.blocks(X, "float64"))
     assert len(parts) == 9
     whole = columns.transform(X, "float64")
@@ -116,12 +113,12 @@ def test_categories_are_one_hot_and_ordered_ones_positions(frame, weighted):
     columns = StandardizedColumns().fit(X, weight)
     Z = columns.transform(X, "float64")
     # Nominal columns first, then ordered ones, then numbers.
-    colour, name = one_hot(X["colour"].to_numpy()), one_hot(X["name"].to_numpy())
+    color, name = one_hot(X["color"].to_numpy()), one_hot(X["name"].to_numpy())
     position = np.array([["small", "medium", "large"].index(size) for size in X["size"]])
-    expected = [centred(b, weight) / np.sqrt(variance(b, weight).sum()) for b in (colour, name)]
+    expected = [centered(b, weight) / np.sqrt(variance(b, weight).sum()) for b in (color, name)]
     for column in (position, X["a"].to_numpy(), X["b"].to_numpy()):
         single = column.astype(float)[:, None]
-        expected.append(centred(single, weight) / np.sqrt(variance(single, weight)))
+        expected.append(centered(single, weight) / np.sqrt(variance(single, weight)))
     assert_allclose(Z, np.hstack(expected), atol=1e-10)
     for block in (Z[:, :3], Z[:, 3:6], Z[:, 6:7], Z[:, 7:8]):
         assert variance(block, weight).sum() == pytest.approx(1)
@@ -130,11 +127,9 @@ def test_categories_are_one_hot_and_ordered_ones_positions(frame, weighted):
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_blocks_of_a_frame(frame, monkeypatch):
+def test_blocks_of_a_frame(frame):
     X = FRAMES[frame]()
-    whole = transformed(X)
-    monkeypatch.setattr(_columns, "_BLOCK_ROWS", 7)
-    assert_allclose(transformed(X), whole, atol=1e-12)
+    assert_allclose(transformed(X, block_rows=7), transformed(X), atol=1e-12)
 
 
 def test_both_libraries_give_the_same():
@@ -172,7 +167,7 @@ def test_categories_beyond_a_hundred_share_a_column():
 
 
 def test_a_second_nominal_column_is_scaled_by_itself_behind_a_long_one():
-    X = many().assign(colour=COLOURS[np.arange(600) % 4])
+    X = many().assign(color=COLORS[np.arange(600) % 4])
     Z = transformed(X)
     assert Z.shape == (600, 104)
     assert variance(Z[:, 100:103]).sum() == pytest.approx(1)
@@ -208,7 +203,7 @@ def test_booleans_and_nullable_integers_are_numbers():
             "count": pd.array(np.arange(8), dtype="Int64"),
         }
     )
-    mixed = frame.assign(name=COLOURS[np.arange(8) % 4])
+    mixed = frame.assign(name=COLORS[np.arange(8) % 4])
     assert_allclose(transformed(mixed)[:, 3:], transformed(plain.to_numpy().astype(float)))
     assert_allclose(
         transformed(frame.assign(yes=frame["yes"].astype(bool), name="a"))[:, 1:],

@@ -1,18 +1,28 @@
-"""KernelFeaturizer: what it chooses, what it depends on, and that it is a transformer."""
+"""KernelFeaturizer: its choice, what the features depend on, and its use as a transformer."""
+
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_wine
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdiva.features import KernelFeaturizer, _kernel
+from skdiva.features import KernelFeaturizer
+from skdiva.features._columns import StandardizedColumns
+from skdiva.features._kernel import automatic_n_landmarks
 from skdiva.features._kernel_selection import SelectionTask, candidates, loo_losses
 from skdiva.loo import ClassTargets
 
 WINE = load_wine(return_X_y=True)
+CPU = torch.device("cpu")
+DTYPES = ("float64", "float32")
 
 
 def drawn(kind, n=150, seed=0):
@@ -25,43 +35,42 @@ def drawn(kind, n=150, seed=0):
     return X, (np.floor(3 * X[:, 0]) % 2) + 0.25  # steps along a single column
 
 
+def losses_of(featurizer):
+    return list(featurizer.loo_losses_.values())
+
+
 @pytest.mark.parametrize("kind", ["linear", "rbf", "laplacian"])
 def test_the_kernel_that_predicts_best_is_chosen(kind):
     X, y = drawn(kind)
     featurizer = KernelFeaturizer().fit(X, y)
-    assert featurizer.kernel_ == kind
-    assert len(featurizer.loo_losses_) == 8
+    assert (featurizer.kernel_, len(featurizer.loo_losses_)) == (kind, 8)
     best = min(featurizer.loo_losses_, key=featurizer.loo_losses_.get)
     assert (featurizer.kernel_, featurizer.gamma_) == best
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("judged", [False, True])
-def test_the_losses_are_those_of_the_standardised_columns(judged, weighted):
+@pytest.mark.parametrize("validated", [False, True])
+def test_the_losses_are_those_of_the_standardized_columns(validated, weighted):
     """In single precision as in double; validation rows are scaled as the training rows are."""
     X, y = WINE
     X, y, X_val, y_val = X[::2], torch.from_numpy(y[::2]), X[1::2], torch.from_numpy(y[1::2])
     weight = np.linspace(0.1, 2, 89) ** 2 if weighted else None
     scaler = StandardScaler().fit(X, sample_weight=weight)
-    columns, columns_val = (torch.from_numpy(scaler.transform(part)) for part in (X, X_val))
-    labels, targets_val = SelectionTask(ClassTargets(y, 3)), ClassTargets(y_val, 3)
-    given = labels._replace(validation=(X_val, targets_val)) if judged else labels
-    scaled = labels._replace(validation=(columns_val, targets_val)) if judged else labels
-    expected = loo_losses(
-        candidates("auto", "auto", 13),
-        columns,
-        None if weight is None else torch.from_numpy(weight),
-        scaled,
-        columns,
-    )
-    featurizer = KernelFeaturizer().fit_checked(X, weight, given, torch.device("cpu"), "float64")
+    columns = {"rows": torch.from_numpy(scaler.transform(X))}
+    columns["landmarks"] = columns["rows"]
+    task = SelectionTask(ClassTargets(y, 3))
+    if validated:
+        columns["validation"] = torch.from_numpy(scaler.transform(X_val))
+        task = task._replace(validation=(X_val, ClassTargets(y_val, 3)))
+    tensor = None if weight is None else torch.from_numpy(weight)
+    expected = loo_losses(candidates("auto", "auto", 13), columns, tensor, task)
+    featurizer = KernelFeaturizer().fit_checked(X, weight, task, CPU, "float64")
     assert list(featurizer.loo_losses_) == list(expected)
-    losses = featurizer.loo_losses_.values()
-    assert_allclose(list(losses), list(expected.values()), rtol=1e-3)
+    assert_allclose(losses_of(featurizer), list(expected.values()), rtol=1e-3)
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "laplacian"])
-def test_features_are_those_of_the_kernel_between_standardised_rows(kernel, device):
+def test_features_are_those_of_the_kernel_between_standardized_rows(kernel, device):
     X, _ = WINE
     Z = KernelFeaturizer(kernel, gamma=0.1, device=device, dtype="float64").fit_transform(X)
     columns = StandardScaler().fit_transform(X)
@@ -69,7 +78,7 @@ def test_features_are_those_of_the_kernel_between_standardised_rows(kernel, devi
     assert_allclose(Z @ Z.T, similarity(columns, gamma=0.1), atol=1e-6)
 
 
-def test_linear_features_are_the_standardised_columns():
+def test_linear_features_are_the_standardized_columns():
     X, _ = WINE
     featurizer = KernelFeaturizer("linear").fit(X)
     assert_allclose(featurizer.transform(X), StandardScaler().fit_transform(X))
@@ -77,15 +86,14 @@ def test_linear_features_are_the_standardised_columns():
     assert featurizer.loo_losses_ == {}
 
 
-@pytest.mark.parametrize(
-    "given",
-    [{"kernel": "linear"}, {"kernel": "rbf", "gamma": 0.3}, {"kernel": "laplacian", "gamma": 1}],
-)
+FIXED = {"kernel": "linear"}, {"kernel": "rbf", "gamma": 0.3}, {"kernel": "laplacian", "gamma": 1}
+
+
+@pytest.mark.parametrize("given", FIXED)
 def test_nothing_to_choose_needs_no_labels(given):
     X, y = WINE
     featurizer = KernelFeaturizer(**given).fit(X)
-    assert not featurizer.chooses
-    assert not featurizer.__sklearn_tags__().target_tags.required
+    assert not (featurizer.chooses or featurizer.__sklearn_tags__().target_tags.required)
     assert featurizer.loo_losses_ == {}
     assert featurizer.gamma_ == given.get("gamma")
     labelled = KernelFeaturizer(**given).fit(X, y, groups=y)
@@ -103,14 +111,10 @@ def test_a_choice_needs_labels(given):
 def test_beyond_the_choice_the_features_do_not_depend_on_y():
     X, y = WINE
     permuted = np.random.default_rng(0).permutation(y)
-    fixed = {"kernel": "rbf", "gamma": 0.05, "n_components": 20}
-    assert_array_equal(
-        KernelFeaturizer(**fixed).fit_transform(X, y),
-        KernelFeaturizer(**fixed).fit_transform(X, permuted),
-    )
+    fixed = KernelFeaturizer("rbf", gamma=0.05, n_components=20)
+    assert_array_equal(fixed.fit_transform(X, y), fixed.fit_transform(X, permuted))
     chosen = KernelFeaturizer(n_components=20).fit(X, y)
     given = KernelFeaturizer(chosen.kernel_, gamma=chosen.gamma_, n_components=20).fit(X)
-    assert_array_equal(chosen.landmarks_, given.landmarks_)
     assert_array_equal(chosen.transform(X), given.transform(X))
 
 
@@ -118,9 +122,9 @@ def test_the_same_call_gives_the_same_features():
     X, y = WINE
     first = KernelFeaturizer(n_components=20).fit_transform(X, y)
     assert_array_equal(KernelFeaturizer(n_components=20).fit_transform(X, y), first)
-    zero = KernelFeaturizer(n_components=20, random_state=0).fit_transform(X, y)
-    assert_array_equal(zero, first)
-    one = KernelFeaturizer(n_components=20, random_state=1).fit_transform(X, y)
+    zero, one = (KernelFeaturizer(n_components=20, random_state=s).fit(X, y) for s in (0, 1))
+    assert_array_equal(zero.transform(X), first)
+    one = one.transform(X)
     assert not np.allclose(one @ one.T, first @ first.T)
 
 
@@ -139,39 +143,38 @@ def test_n_components_is_the_number_of_landmarks(n_components):
 def test_twins_among_the_landmarks_add_no_features():
     X = np.repeat(WINE[0][:30], 2, axis=0)
     featurizer = KernelFeaturizer("rbf", gamma=0.1).fit(X)
-    assert len(featurizer.landmarks_) == 60
-    assert featurizer.transform(X).shape == (60, 30)
+    assert (len(featurizer.landmarks_), featurizer.transform(X).shape) == (60, (60, 30))
     assert len(featurizer.get_feature_names_out()) == 30
 
 
 def test_as_many_landmarks_as_memory_allows():
-    featurizer = KernelFeaturizer()
-    numbers = {}
-    for featurizer._dtype in ("float64", "float32"):
-        rows = (1000, 10**5, 10**6, 10**7, 10**12)
-        numbers[featurizer._dtype] = [featurizer._n_landmarks(n) for n in rows]
-    assert numbers == {
-        "float64": [1000, 1000, 134, 13, 1],
-        "float32": [1000, 1000, 268, 26, 1],
-    }
-    assert KernelFeaturizer(n_components=5000)._n_landmarks(10**12) == 5000
+    rows = (1000, 10**5, 10**6, 10**7, 10**12)
+    found = {name: [automatic_n_landmarks(n, name) for n in rows] for name in DTYPES}
+    assert found == {"float64": [1000, 1000, 134, 13, 1], "float32": [1000, 1000, 268, 26, 1]}
 
 
-def test_large_data_are_compared_on_some_rows(monkeypatch):
+def test_large_data_are_compared_on_some_rows():
     X, y = WINE
-    monkeypatch.setattr(_kernel, "_CHOICE_ROWS", 60)
-    monkeypatch.setattr(_kernel, "_CHOICE_LANDMARKS", 25)
-    featurizer = KernelFeaturizer(dtype="float64").fit(X, y)
+    task = SelectionTask(ClassTargets(torch.from_numpy(y), 3))
+    sizes = {"choice_rows": 60, "choice_landmarks": 25}
+    featurizer = KernelFeaturizer().fit_checked(X, None, task, CPU, "float64", **sizes)
     order = np.random.RandomState(0).permutation(178)
     rows, landmarks = np.sort(order[:60]), np.sort(order[:25])
     columns = torch.from_numpy(StandardScaler().fit_transform(X))
-    expected = loo_losses(
-        candidates("auto", "auto", 13), columns[rows], None,
-        SelectionTask(ClassTargets(torch.from_numpy(y[rows]), 3)), columns[landmarks],
-    )  # fmt: skip
-    losses = featurizer.loo_losses_
-    assert_allclose(list(losses.values()), list(expected.values()), rtol=1e-3)
+    columns = {"rows": columns[rows], "landmarks": columns[landmarks]}
+    sample = task.select(torch.from_numpy(rows))
+    expected = loo_losses(candidates("auto", "auto", 13), columns, None, sample)
+    assert_allclose(losses_of(featurizer), list(expected.values()), rtol=1e-3)
     assert len(featurizer.landmarks_) == 178
+
+
+def test_a_sample_does_not_miss_the_few_validation_rows():
+    X, y = WINE
+    last = np.random.RandomState(0).permutation(178)[-1]
+    weight = torch.from_numpy((np.arange(178) == last).astype(float))
+    task = SelectionTask(ClassTargets(torch.from_numpy(y), 3), validation_weight=weight)
+    featurizer = KernelFeaturizer().fit_checked(X, None, task, CPU, "float64", choice_rows=40)
+    assert np.isfinite(losses_of(featurizer)).all()
 
 
 def test_groups_are_left_out_together():
@@ -179,15 +182,10 @@ def test_groups_are_left_out_together():
     X, y = drawn("rbf", 60)
     X, y, groups = np.repeat(X, 2, axis=0), np.repeat(y, 2), np.repeat(np.arange(60), 2)
     apart, together = KernelFeaturizer().fit(X, y), KernelFeaturizer().fit(X, y, groups=groups)
-    assert all(
-        together.loo_losses_[pair] > apart.loo_losses_[pair]
-        for pair in together.loo_losses_
-        if pair[0] != "linear"
-    )
+    for pair, loss in together.loo_losses_.items():
+        assert loss > apart.loo_losses_[pair] or pair[0] == "linear"
     named = KernelFeaturizer().fit(X, y, groups=groups.astype(str))
-    assert_allclose(
-        list(named.loo_losses_.values()), list(together.loo_losses_.values()), rtol=1e-4
-    )
+    assert_allclose(losses_of(named), losses_of(together), rtol=1e-4)
 
 
 def test_rows_of_weight_zero_might_as_well_not_be_there():
@@ -197,19 +195,106 @@ def test_rows_of_weight_zero_might_as_well_not_be_there():
     spoiled = np.where(weight[:, None] > 0, X, 1e3 + X)
     with_them = KernelFeaturizer(n_components=30).fit(spoiled, y, weight)
     without = KernelFeaturizer(n_components=30).fit(X[weight > 0], y[weight > 0])
-    assert_allclose(
-        list(with_them.loo_losses_.values()), list(without.loo_losses_.values()), rtol=1e-3
-    )
+    assert_allclose(losses_of(with_them), losses_of(without), rtol=1e-3)
     assert_allclose(with_them.transform(X), without.transform(X), atol=1e-10)
 
 
 def test_weights_scale_the_columns_and_the_errors():
     X, y = WINE
     weight = np.linspace(0.1, 2, 178)
-    linear = KernelFeaturizer("linear").fit(X, y, weight)
     expected = StandardScaler().fit(X, sample_weight=weight).transform(X)
-    assert_allclose(linear.transform(X), expected)
+    assert_allclose(KernelFeaturizer("linear").fit(X, y, weight).transform(X), expected)
     weighted, plain = KernelFeaturizer().fit(X, y, weight), KernelFeaturizer().fit(X, y)
-    assert not np.allclose(list(weighted.loo_losses_.values()), list(plain.loo_losses_.values()))
+    assert not np.allclose(losses_of(weighted), losses_of(plain))
     with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
         KernelFeaturizer().fit(X, y, -weight)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_follows_the_data(dtype, kernel):
+    X, y = WINE
+    featurizer = KernelFeaturizer(kernel).fit(X.astype(dtype), y)
+    assert (Z := featurizer.transform(X.astype(dtype))).dtype == dtype
+    assert isinstance(Z, np.ndarray)
+    assert featurizer.transform(X).dtype == dtype
+    other = KernelFeaturizer(kernel, dtype="float32").fit(X, y)
+    assert other.transform(X).dtype == np.float32
+
+
+def test_tensors_and_lists():
+    X, y = WINE
+    expected = KernelFeaturizer("rbf").fit_transform(X, y)
+    tensors = KernelFeaturizer("rbf").fit(torch.from_numpy(X), torch.from_numpy(y))
+    assert_array_equal(tensors.transform(torch.from_numpy(X)), expected)
+    lists = KernelFeaturizer("rbf").fit(X.tolist(), y.tolist())
+    assert_array_equal(lists.transform(X.tolist()), expected)
+
+
+@pytest.mark.parametrize("kernel", ["auto", "linear"])
+def test_a_pickle_holds_numpy_only(kernel):
+    X, y = WINE
+    featurizer = KernelFeaturizer(kernel).fit(X, y)
+    pickled = pickle.dumps(featurizer)
+    assert b"torch" not in pickled
+    assert_array_equal(pickle.loads(pickled).transform(X), featurizer.transform(X))
+
+
+def test_clone_and_refit():
+    X, y = WINE
+    featurizer = KernelFeaturizer("laplacian", n_components=30).fit(X, y)
+    fresh = clone(featurizer)
+    assert not hasattr(fresh, "kernel_")
+    assert_array_equal(fresh.fit_transform(X, y), featurizer.transform(X))
+    fresh.set_params(kernel="linear").fit(X[:, :4])
+    assert fresh.transform(X[:, :4]).shape == (178, 4)
+    assert fresh.landmarks_ is None
+
+
+def test_names_and_containers():
+    pd = pytest.importorskip("pandas")
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    featurizer = KernelFeaturizer("rbf", n_components=3).fit(X, y)
+    names = [f"kernelfeaturizer{i}" for i in range(3)]
+    assert_array_equal(featurizer.get_feature_names_out(), names)
+    assert_array_equal(featurizer.feature_names_in_, X.columns)
+    Z = featurizer.transform(X)
+    frame = featurizer.set_output(transform="pandas").transform(X)
+    pd.testing.assert_frame_equal(frame, pd.DataFrame(Z, columns=names, index=X.index))
+
+
+def test_a_frame_with_categories():
+    pd = pytest.importorskip("pandas")
+    X = np.random.default_rng(0).uniform(-2, 2, size=(90, 2))
+    kind = np.array(["low", "high", "none"])[np.arange(90) % 3]
+    y = X @ [1.0, -2.0] + 5.0 * (kind == "low")
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "kind": kind}, index=np.arange(90) + 7)
+    featurizer = KernelFeaturizer().fit(frame, y)
+    assert featurizer.kernel_ == "linear"
+    Z = featurizer.transform(frame)
+    assert Ridge(alpha=1e-3).fit(Z, y).score(Z, y) > 0.99
+    rbf = KernelFeaturizer("rbf", gamma=0.1).fit(frame)
+    Z, columns = rbf.transform(frame), StandardizedColumns().fit(frame).transform(frame, "float64")
+    assert_allclose(Z @ Z.T, rbf_kernel(columns, gamma=0.1), atol=1e-5)
+    with pytest.raises(ValueError, match="feature names should match"):
+        rbf.transform(frame.rename(columns={"a": "c"}))
+
+
+def test_in_a_pipeline_and_a_search():
+    X, y = WINE
+    pipeline = make_pipeline(KernelFeaturizer(), LogisticRegression(C=10, max_iter=1000))
+    assert cross_val_score(pipeline, X, y, cv=3).mean() > 0.95
+    grid = {"kernelfeaturizer__kernel": ["linear", "rbf"], "kernelfeaturizer__n_components": [10]}
+    search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(X, y)
+    assert search.best_score_ > 0.9
+    assert len(search.best_estimator_[:-1].get_feature_names_out()) <= 13
+
+
+WRONG = {"kernel": "cubic", "gamma": 0.0, "n_components": 0, "dtype": "float16"}
+
+
+@pytest.mark.parametrize(("parameter", "value"), [*WRONG.items(), ("gamma", "scale")])
+def test_parameters_are_checked(parameter, value):
+    message = f"The '{parameter}' parameter of KernelFeaturizer must be"
+    with pytest.raises(ValueError, match=message):
+        KernelFeaturizer(**{parameter: value}).fit(*WINE)
