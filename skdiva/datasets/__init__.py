@@ -1,4 +1,8 @@
-"""Data whose wrong labels are known, so that finding them can be scored."""
+"""Data sets with known wrong labels, for evaluating methods that look for such labels.
+
+Functions that add label noise, split data into a core and a pool or into sites, and load a second
+modality of the handwritten digits. Importing this package loads neither torch nor matplotlib.
+"""
 
 from skdiva.datasets._annotators import annotate
 from skdiva.datasets._label_noise import flip_labels

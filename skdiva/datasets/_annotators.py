@@ -1,9 +1,10 @@
-"""Labels as several annotators give them, each with errors of their own."""
+"""Simulated annotators, each with their own rate and kind of errors."""
 
 from functools import partial
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from skdiva.datasets._label_noise import (
@@ -16,35 +17,44 @@ from skdiva.datasets._label_noise import (
 )
 
 
-def annotate(y, noise_rates, *, n_votes=1, kind="own", random_state=None):
-    """Have the rows labelled by annotators who err, each in their own way.
+def annotate(
+    y: ArrayLike,
+    noise_rates: ArrayLike,
+    *,
+    n_votes: int = 1,
+    kind: str = "own",
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Simulate annotators who label the rows, each with their own errors.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Labels of any type, with at least two classes. Left unchanged.
     noise_rates : array-like of shape (n_annotators,)
-        Share of wrong labels of every annotator, in [0, 1]; exactly, up to rounding to a row.
+        Share of wrong labels of each annotator, in [0, 1]. The shares are exact, up to rounding to
+        whole rows.
     n_votes : int, default=1
-        Number of annotators, drawn at random for every row, who label it.
+        Number of annotators per row, who are drawn at random for each row.
     kind : {"own", "uniform", "pair"}, default="own"
-        What an annotator takes a class for. "own": mostly for one or two others, which others
-        depends on the annotator. "uniform": for any other. "pair": for the next, in sorted order.
+        Classes that an annotator confuses. "own": each class mostly with one or two others, which
+        differ between annotators. "uniform": each class with all others. "pair": each class with
+        the next in sorted order.
     random_state : int, RandomState instance or None, default=None
-        Decides who labels which row, which labels are wrong, and what they are. Pass an int for the
-        same answer every time.
+        Determines who labels which row, which labels are wrong and what they are. Pass an int for
+        reproducible output.
 
     Returns
     -------
     y_noisy : ndarray of shape (n_samples * n_votes,)
-        The labels: first all votes on the first row, then all on the second. With several votes a
-        row is there several times, so its features are ``np.repeat(X, n_votes, axis=0)``, and its
-        copies belong together: ``groups=np.repeat(np.arange(n_samples), n_votes)``.
+        The labels: all votes on the first row, followed by all votes on the second, and so on. The
+        matching features are ``np.repeat(X, n_votes, axis=0)``, and the groups that keep the copies
+        of a row together are ``np.repeat(np.arange(n_samples), n_votes)``.
     is_wrong : ndarray of bool of shape (n_samples * n_votes,)
-        Whether a label is wrong.
+        Whether each label is wrong.
     annotator : ndarray of int of shape (n_samples * n_votes,)
-        Who gave a label, as the place of their rate in ``noise_rates``. This is what ``sources=``
-        of the estimators expects.
+        Annotator of each label, as the position in ``noise_rates``. Can be passed to the estimators
+        as ``sources``.
 
     Raises
     ------
@@ -54,8 +64,8 @@ def annotate(y, noise_rates, *, n_votes=1, kind="own", random_state=None):
 
     See Also
     --------
-    flip_labels : Wrong labels whose origin is unknown.
-    split_into_sites : Sites of equal size that label and measure differently.
+    flip_labels : Adds wrong labels at a single rate.
+    split_into_sites : Assigns rows to sites with different shares of wrong labels.
 
     Examples
     --------
@@ -72,27 +82,29 @@ def annotate(y, noise_rates, *, n_votes=1, kind="own", random_state=None):
     if not isinstance(n_votes, Integral) or not 1 <= n_votes <= len(rates):
         raise ValueError(
             f"n_votes must be an int from 1 to {len(rates)}, the number of annotators, got "
-            f"{n_votes!r}."
+            f"{n_votes!r}. Pass fewer votes or more noise_rates."
         )
     if kind not in ("own", "uniform", "pair"):
         raise ValueError(f"kind must be 'own', 'uniform' or 'pair', got {kind!r}.")
     y, classes, codes = read_classes(y)
     rng = check_random_state(random_state)
-    # The first places of a random order: annotators without repetition.
+    # The first entries of a random permutation, so that no annotator labels a row twice.
     annotator = rng.uniform(size=(len(y), len(rates))).argsort(axis=1)[:, :n_votes].ravel()
     y, codes = np.repeat(y, n_votes), np.repeat(codes, n_votes)
     new_codes, is_wrong = codes.copy(), np.zeros(len(y), dtype=bool)
-    flip = _flip_codes_in_own_way if kind == "own" else partial(flip_codes, kind=kind)
-    for place, rate in enumerate(rates):
-        rows = annotator == place
+    flip = _flip_own_classes if kind == "own" else partial(flip_codes, kind=kind)
+    for position, rate in enumerate(rates):
+        rows = annotator == position
         new_codes[rows], is_wrong[rows] = flip(codes[rows], len(classes), rate, rng=rng)
     return with_wrong_labels(y, classes, new_codes, is_wrong), is_wrong, annotator
 
 
-def _flip_codes_in_own_way(codes, n_classes, noise_rate, rng):
-    """Do what `flip_codes` does, by chances drawn anew of what each class is taken for."""
+def _flip_own_classes(
+    codes: np.ndarray, n_classes: int, noise_rate: float, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same as `flip_codes`, with newly drawn probabilities of confusing classes."""
     chances = np.zeros((n_classes, n_classes))
-    # Below 1, most of the mass is on few classes.
+    # A concentration below 1 puts most of the probability on few classes.
     drawn = rng.dirichlet(np.full(n_classes - 1, 0.3), size=n_classes)
     chances[~np.eye(n_classes, dtype=bool)] = drawn.ravel()
     order = rng.permutation(len(codes))

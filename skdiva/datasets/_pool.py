@@ -1,8 +1,10 @@
-"""A trusted core, a pool of doubtful labels and test rows, out of one data set."""
+"""Split of a data set into a trusted core, a pool with label noise and test rows."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, _safe_indexing, check_consistent_length, check_random_state
 
@@ -10,29 +12,37 @@ from skdiva.datasets._label_noise import flip_labels, read_classes
 
 
 def split_core_pool(
-    X, y, *, n_core=50, test_size=0.3, noise_rate=0.2, kind="uniform", random_state=None
-):
+    X: Any,
+    y: ArrayLike,
+    *,
+    n_core: int = 50,
+    test_size: float = 0.3,
+    noise_rate: float = 0.2,
+    kind: str = "uniform",
+    random_state: int | np.random.RandomState | None = None,
+) -> Bunch:
     """Split rows into a trusted core, a pool with wrong labels, and a clean test set.
 
-    The setting of :class:`~skdiva.DivaExtender`: few rows are known to be right, many are not.
+    This is the setting of :class:`~skdiva.DivaExtender`: few labels are trusted, and many more are
+    available.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Features: array, dataframe or sparse matrix; the parts are of the same kind.
+        Features: array, dataframe or sparse matrix. The parts are returned in the same container.
     y : array-like of shape (n_samples,)
         Labels of any type, with at least two classes.
     n_core : int, default=50
-        Rows of the core.
+        Number of rows in the core.
     test_size : float or int, default=0.3
-        Share or number of the rows that are for testing. All others are the pool. Classes have the
-        same share in core, pool and test rows.
+        Share or number of test rows. All remaining rows form the pool. The split is stratified:
+        classes have the same shares in core, pool and test rows.
     noise_rate : float, default=0.2
-        Share of wrong labels in the pool, as in :func:`flip_labels`.
+        Share of wrong labels in the pool; see :func:`flip_labels`.
     kind : {"uniform", "pair", "doubt"}, default="uniform"
-        What they are, as in :func:`flip_labels`.
+        How wrong labels are drawn; see :func:`flip_labels`.
     random_state : int, RandomState instance or None, default=None
-        Decides the parts and the wrong labels. Pass an int for the same answer every time.
+        Determines the split and the wrong labels. Pass an int for reproducible output.
 
     Returns
     -------
@@ -42,20 +52,20 @@ def split_core_pool(
         X, y : array-like of n_core rows
             The core.
         X_pool, y_pool : array-like of n_pool rows
-            The pool, with wrong labels among its labels.
+            The pool, including rows with wrong labels.
         X_test, y_test : array-like of n_test rows
             The test rows.
         is_wrong : ndarray of bool of shape (n_pool,)
-            Whether a label of the pool is wrong.
+            Whether each label of the pool is wrong.
 
     Raises
     ------
     ValueError
-        If too few rows are there for the parts, or an argument is not as described.
+        If there are too few rows for the split, or if an argument is not as described.
 
     See Also
     --------
-    flip_labels : Puts in the wrong labels.
+    flip_labels : Adds wrong labels.
 
     Examples
     --------
@@ -68,7 +78,7 @@ def split_core_pool(
     241
     """
     if not isinstance(n_core, Integral) or n_core < 1:
-        raise ValueError(f"n_core must be an int of at least 1, got {n_core!r}.")
+        raise ValueError(f"n_core must be an int of at least 1, got {n_core!r}. Pass more.")
     y, classes, codes = read_classes(y)
     check_consistent_length(X, y)
     rng = check_random_state(random_state)
@@ -78,9 +88,9 @@ def split_core_pool(
     most = len(rest) - len(classes)
     if not len(classes) <= n_core <= most:
         raise ValueError(
-            f"n_core must be from {len(classes)} to {most}, so that core and pool have room for "
-            f"every class, got {n_core} for {len(rest)} rows that are not for testing. Pass "
-            "another n_core, a smaller test_size, or more rows."
+            f"n_core must be from {len(classes)} to {most}, so that core and pool can hold every "
+            f"class, got {n_core} for {len(rest)} rows that are not used for testing. Pass another "
+            "n_core, a smaller test_size, or more rows."
         )
     core, pool = train_test_split(
         rest, train_size=int(n_core), stratify=codes[rest], random_state=rng

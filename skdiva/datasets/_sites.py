@@ -1,8 +1,9 @@
-"""Rows of several sites, which differ in how well they label and in how they measure."""
+"""Simulated sites that differ in label quality and in measurement offsets."""
 
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 
 from skdiva.datasets._label_noise import (
@@ -13,31 +14,38 @@ from skdiva.datasets._label_noise import (
 )
 
 
-def split_into_sites(y, noise_rates, *, kind="uniform", random_state=None):
-    """Spread the rows over sites, each with its own share of wrong labels.
+def split_into_sites(
+    y: ArrayLike,
+    noise_rates: ArrayLike,
+    *,
+    kind: str = "uniform",
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Assign the rows to sites, each with its own share of wrong labels.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Labels of any type, with at least two classes. Left unchanged.
     noise_rates : array-like of shape (n_sites,)
-        Share of wrong labels at every site, in [0, 1]; exactly, up to rounding to a row.
+        Share of wrong labels at each site, in [0, 1]. The shares are exact, up to rounding to whole
+        rows.
     kind : {"uniform", "pair"}, default="uniform"
-        What a label is replaced by. "uniform": any other class. "pair": the next class, in sorted
-        order.
+        How wrong labels are drawn. "uniform": all other classes are equally likely. "pair": the
+        next class in sorted order.
     random_state : int, RandomState instance or None, default=None
-        Decides which row is at which site, which labels are replaced, and by what. Pass an int for
-        the same answer every time.
+        Determines the site of each row, which labels are wrong and what they are. Pass an int for
+        reproducible output.
 
     Returns
     -------
     y_noisy : ndarray of shape (n_samples,)
-        The labels with the wrong ones among them.
+        The labels, including the wrong ones.
     is_flipped : ndarray of bool of shape (n_samples,)
-        Whether a row's label was replaced. The new label always differs from the old one.
+        Whether the label of each row was replaced. The new label always differs from the old one.
     site : ndarray of int of shape (n_samples,)
-        Site of every row, the place of its rate in ``noise_rates``. Sizes differ by at most a row.
-        This is what ``sources=`` of the estimators expects.
+        Site of each row, as the position in ``noise_rates``. The sizes of the sites differ by at
+        most one row. Can be passed to the estimators as ``sources``.
 
     Raises
     ------
@@ -47,8 +55,8 @@ def split_into_sites(y, noise_rates, *, kind="uniform", random_state=None):
 
     See Also
     --------
-    shift_sites : Gives every site a measuring instrument of its own.
-    annotate : Several people label the same rows.
+    shift_sites : Adds a measurement offset to the features of each site.
+    annotate : Simulates annotators who label the same rows.
 
     Examples
     --------
@@ -63,7 +71,7 @@ def split_into_sites(y, noise_rates, *, kind="uniform", random_state=None):
     y, classes, codes = read_classes(y)
     if len(y) < len(rates):
         raise ValueError(
-            f"Expected a row for every site, got {len(y)} rows and {len(rates)} noise_rates. "
+            f"Expected at least one row per site, got {len(y)} rows and {len(rates)} noise_rates. "
             "Pass fewer rates."
         )
     if kind not in ("uniform", "pair"):
@@ -71,42 +79,48 @@ def split_into_sites(y, noise_rates, *, kind="uniform", random_state=None):
     rng = check_random_state(random_state)
     site = rng.permutation(len(y)) % len(rates)
     new_codes, is_flipped = codes.copy(), np.zeros(len(y), dtype=bool)
-    for place, rate in enumerate(rates):
-        rows = site == place
+    for position, rate in enumerate(rates):
+        rows = site == position
         new_codes[rows], is_flipped[rows] = flip_codes(codes[rows], len(classes), rate, kind, rng)
     return with_wrong_labels(y, classes, new_codes, is_flipped), is_flipped, site
 
 
-def shift_sites(X, site, size=1.0, *, random_state=None):
-    """Shift the features of every site, as instruments do that are set differently.
+def shift_sites(
+    X: ArrayLike,
+    site: ArrayLike,
+    size: float = 1.0,
+    *,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shift the features of each site, as instruments with different calibrations would.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         Features. Left unchanged.
     site : array-like of shape (n_samples,)
-        Site of every row, of any type.
+        Site of each row, of any type.
     size : float, default=1.0
-        Size of the shifts, in standard deviations of a column: every site has, for every column, a
-        shift drawn from a normal distribution with this standard deviation.
+        Size of the shifts, in units of the standard deviation of a column. The shift of each site
+        and column is drawn from a normal distribution with this standard deviation.
     random_state : int, RandomState instance or None, default=None
-        Decides the shifts. Pass an int for the same answer every time.
+        Determines the shifts. Pass an int for reproducible output.
 
     Returns
     -------
     X_shifted : ndarray of shape (n_samples, n_features)
-        Features plus the shift of their site.
+        Features plus the shifts of their sites.
     shift : ndarray of shape (n_sites, n_features)
-        The shifts, in the units of the columns, for the sites in sorted order.
+        Shifts of the sites, in sorted order, in the units of the columns.
 
     Raises
     ------
     ValueError
-        If ``size`` is negative or not finite, or if ``site`` has not one entry per row of X.
+        If ``size`` is negative or not finite, or if X and ``site`` differ in length.
 
     See Also
     --------
-    split_into_sites : Makes the sites.
+    split_into_sites : Assigns rows to sites.
 
     Examples
     --------
@@ -118,7 +132,10 @@ def shift_sites(X, site, size=1.0, *, random_state=None):
     True
     """
     if not isinstance(size, Real) or not 0 <= size < np.inf:
-        raise ValueError(f"size must be a finite number that is not negative, got {size!r}.")
+        raise ValueError(
+            f"size must be a finite number that is not negative, got {size!r}. Pass a number of "
+            "standard deviations."
+        )
     X = check_array(X, dtype=[np.float64, np.float32])
     sites, codes = np.unique(column_or_1d(site), return_inverse=True)
     check_consistent_length(X, codes)

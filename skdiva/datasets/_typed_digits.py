@@ -1,5 +1,6 @@
-"""The ten digits, typed in the fonts that come with matplotlib."""
+"""Digits rendered in the fonts of matplotlib, a second modality of the handwritten digits."""
 
+from collections.abc import Iterator, Sequence
 from numbers import Real
 from pathlib import Path
 
@@ -9,51 +10,52 @@ from sklearn.utils import Bunch
 _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def load_typed_digits(widths=(0.8, 1.0, 1.3)):
-    """Load the ten digits as they are typed in the fonts of matplotlib.
+def load_typed_digits(widths: Sequence[float] = (0.8, 1.0, 1.3)) -> Bunch:
+    """Load images of the ten digits, rendered in the fonts of matplotlib.
 
-    They look like the handwritten ones of :func:`sklearn.datasets.load_digits`, being made as these
-    were: 32 x 32 pixels, black or white, the black ones counted in blocks of 4 x 4. To a model of
-    handwriting they are another modality: some help, some do not. A few fonts have symbols in the
-    places of the digits, so that their labels are wrong, and known to be.
+    The images have the format of the handwritten digits of :func:`sklearn.datasets.load_digits`:
+    32 x 32 pixels that are black or white, of which the black ones are counted in blocks of 4 x 4.
+    To a model of handwriting, the typed digits are another modality, of which some images help and
+    others do not. A few fonts have symbols in place of the digits, so that their labels are known
+    to be wrong.
 
     Parameters
     ----------
     widths : sequence of float, default=(0.8, 1.0, 1.3)
-        Every digit is there in these widths, relative to the width that the font gives it.
+        Widths in which each digit is rendered, relative to its width in the font.
 
     Returns
     -------
     :class:`~sklearn.utils.Bunch`
-        In order of font, digit and width, with the attributes
+        Sorted by font, digit and width, with the attributes
 
         data : ndarray of shape (n_samples, 64)
-            Black pixels of every block, 0 to 16.
+            Number of black pixels in each block, from 0 to 16.
         images : ndarray of shape (n_samples, 8, 8)
-            The same.
+            The same data as images.
         target : ndarray of int of shape (n_samples,)
-            The digit typed.
+            The digit.
         font : ndarray of str of shape (n_samples,)
             Name of the font.
         glyph : ndarray of str of shape (n_samples,)
-            What the font calls what it shows, such as "three", "threeoldstyle" or "owner".
+            Name of the glyph in the font, such as "three", "threeoldstyle" or "owner".
         is_symbol : ndarray of bool of shape (n_samples,)
-            Whether it shows something else than the digit.
+            Whether the glyph is something other than the digit.
 
     Raises
     ------
     ImportError
-        If matplotlib, which has the fonts, is not installed.
+        If matplotlib, which provides the fonts, is not installed.
     ValueError
-        If ``widths`` is empty or holds anything but positive numbers.
+        If ``widths`` is empty or holds anything other than positive numbers.
 
     See Also
     --------
-    sklearn.datasets.load_digits : The handwritten ones.
+    sklearn.datasets.load_digits : Handwritten digits.
 
     Notes
     -----
-    Which fonts there are depends on the version of matplotlib.
+    The set of fonts depends on the version of matplotlib.
 
     Examples
     --------
@@ -68,7 +70,7 @@ def load_typed_digits(widths=(0.8, 1.0, 1.3)):
     if not is_list or not all(isinstance(w, Real) and 0 < w < np.inf for w in widths):
         raise ValueError(
             f"widths must hold one or more positive numbers, got {widths!r}. "
-            "Pass a list, as in widths=[1.0]."
+            "Pass a list, for example widths=[1.0]."
         )
     rows = [
         (_scan(glyph, width), digit, path.stem, name)
@@ -88,40 +90,40 @@ def load_typed_digits(widths=(0.8, 1.0, 1.3)):
     )
 
 
-def _font_files():
+def _font_files() -> list[Path]:
     try:
         import matplotlib
     except ImportError as error:
         raise ImportError(
-            "load_typed_digits draws with the fonts of matplotlib, which is not installed. Install "
-            'it: pip install "skdiva[plot]".'
+            "load_typed_digits requires the fonts of matplotlib, which is not installed. "
+            'Install it with: pip install "skdiva[plot]".'
         ) from error
     return sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf"))
 
 
-def _draw_digits(path):
-    """Name and picture, cut to its black pixels, of every digit; none if the font has none."""
+def _draw_digits(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the glyph name and the cropped image of each digit that the font has."""
     from matplotlib.font_manager import get_font
 
     font = get_font(path)
     font.set_size(200, 72)
-    places = font.get_charmap()
+    glyph_index = font.get_charmap()
     for digit in "0123456789":
-        if ord(digit) in places:
+        if ord(digit) in glyph_index:
             font.set_text(digit)
             font.draw_glyphs_to_bitmap(antialiased=False)
             ink = np.asarray(font.get_image()) > 0
             ink = ink[np.ix_(ink.any(axis=1), ink.any(axis=0))]
-            yield font.get_glyph_name(places[ord(digit)]), ink
+            yield font.get_glyph_name(glyph_index[ord(digit)]), ink
 
 
-def _scan(ink, width):
-    """Fit a picture into 32 x 32 pixels, by its height, and count the black ones in blocks."""
+def _scan(ink: np.ndarray, width: float) -> np.ndarray:
+    """Scale an image to a height of 32 pixels and count the black pixels in blocks of 4 x 4."""
     from PIL import Image
 
     n_columns = int(np.clip(round(32 * width * ink.shape[1] / ink.shape[0]), 1, 32))
-    grey = Image.fromarray(ink.astype(np.float32)).resize((n_columns, 32), Image.Resampling.BOX)
+    gray = Image.fromarray(ink.astype(np.float32)).resize((n_columns, 32), Image.Resampling.BOX)
     page = np.zeros((32, 32))
     left = (32 - n_columns) // 2
-    page[:, left : left + n_columns] = np.asarray(grey) > 0.5
+    page[:, left : left + n_columns] = np.asarray(gray) > 0.5
     return page.reshape(8, 4, 8, 4).sum(axis=(1, 3))

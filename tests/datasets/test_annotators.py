@@ -1,4 +1,4 @@
-"""Annotators err as often as was asked, each in their own way."""
+"""Simulated annotators: error rates, confusions and votes."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ Y = np.repeat(["a", "b", "c", "d"], 600)
 
 @pytest.mark.parametrize("kind", ["own", "uniform", "pair"])
 @pytest.mark.parametrize("n_votes", [1, 2, 3])
-def test_rates_are_exact_and_the_truth_is_told(kind, n_votes):
+def test_rates_are_exact_and_wrong_labels_are_marked(kind, n_votes):
     y = Y.copy()
     labels, is_wrong, annotator = annotate(y, RATES, n_votes=n_votes, kind=kind, random_state=0)
     assert labels.shape == is_wrong.shape == annotator.shape == (len(Y) * n_votes,)
@@ -34,7 +34,7 @@ def test_every_row_has_its_votes_from_different_annotators():
 
 
 def confusions(labels, is_wrong, annotator, a):
-    """Counts (k, k) of what an annotator took each class for, where wrong."""
+    """Counts (k, k) of the wrong labels of an annotator, by true and given class."""
     rows = is_wrong & (annotator == a)
     classes, codes = np.unique(Y6, return_inverse=True)
     counts = np.zeros((len(classes),) * 2)
@@ -45,14 +45,14 @@ def confusions(labels, is_wrong, annotator, a):
 Y6 = np.tile(np.arange(6), 4000)
 
 
-def test_own_is_a_way_that_stays_and_differs():
+def test_own_confusions_differ_between_annotators_only():
     answer = annotate(Y6, [0.4, 0.4, 0.4], random_state=0)
     counts = [confusions(*answer, a) for a in range(3)]
-    # Most mistakes of a class are two others, where any other would be 40 %.
+    # Most errors fall on two other classes; with uniform errors their share would be 40 %.
     for count in counts:
         share = np.sort(count, axis=1)[:, -2:].sum() / count.sum()
         assert 0.6 < share < 1
-    # Two annotators differ; one is the same in both halves of the rows.
+    # Two annotators differ; a single one is the same in both halves of the rows.
     pair = np.stack([counts[0][0], counts[1][0]])
     assert chi2_contingency(pair[:, pair.any(axis=0)]).pvalue < 1e-6
     half = np.arange(len(Y6)) < len(Y6) // 2
@@ -77,7 +77,7 @@ def test_pair_is_the_next_class():
 
 @pytest.mark.parametrize("kind", ["own", "uniform", "pair"])
 def test_a_class_that_an_annotator_never_saw(kind):
-    """Few rows for many annotators: codes are those of all classes, not of theirs."""
+    """With few rows per annotator, codes still refer to the classes of all rows."""
     y = np.arange(7)
     labels, is_wrong, _ = annotate(y, [1.0] * 5, kind=kind, random_state=0)
     assert is_wrong.all()
@@ -101,10 +101,10 @@ def test_seed_decides():
     [
         ({"noise_rates": [0.1]}, "at least two shares of wrong labels, got .*flip_labels"),
         ({"noise_rates": 0.1}, "at least two shares of wrong labels, got 0.1"),
-        ({"noise_rates": None}, "at least two shares .* got None. Pass a list, one for each"),
+        ({"noise_rates": None}, "at least two shares .* got None. Pass one share per"),
         (
             {"noise_rates": np.array(0.2)},
-            r"two shares of .* got array\(0.2\). Pass a list",
+            r"two shares of .* got array\(0.2\). Pass one",
         ),
         ({"noise_rates": [0.1, 1.2]}, r"noise_rates\[1\] must be a number in \[0, 1\], got 1.2"),
         ({"n_votes": 3}, "n_votes must be an int from 1 to 2, the number of annotators, got 3"),

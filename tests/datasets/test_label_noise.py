@@ -1,4 +1,4 @@
-"""The label noise is of the size and kind asked for, and repeats with its seed."""
+"""Label noise: number and kind of wrong labels, and reproducibility."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_every_other_class_is_as_likely():
     np.fill_diagonal(expected, n_rows / 4 * 0.5)
     # Five standard deviations of a count, which is at most that of a Poisson variable.
     assert np.all(np.abs(counts - expected) < 5 * np.sqrt(expected))
-    # Rows are drawn whatever their place or class.
+    # Rows are drawn regardless of their position.
     halves = is_flipped[: n_rows // 2].mean(), is_flipped[n_rows // 2 :].mean()
     assert halves == pytest.approx((0.5, 0.5), abs=0.02)
 
@@ -57,7 +57,7 @@ def test_pair_is_the_next_class(y):
 
 
 def test_doubt_is_where_classes_meet():
-    """On a line, classes 0 and 1 overlap about 1, and class 2 is far from both."""
+    """On a line, classes 0 and 1 overlap around 1, and class 2 is far from both."""
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], 300)
     X = np.array([0, 2, 20])[y] + rng.normal(size=900)

@@ -1,4 +1,4 @@
-"""Core, pool and test rows are parts of the data, with wrong labels in the pool alone."""
+"""Split into core, pool and test rows, with wrong labels in the pool only."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from skdiva.datasets import split_core_pool
 
 N = 300
 TRUTH = np.repeat(["a", "b", "c"], [150, 100, 50])
-ROW = np.arange(N)[:, None] * [1.0, 2.0]  # the features say which row this is
+ROW = np.arange(N)[:, None] * [1.0, 2.0]  # features that identify the row
 PARTS = ["", "_pool", "_test"]
 
 
@@ -17,7 +17,7 @@ def rows(split, part):
     return np.asarray(split[f"X{part}"])[:, 0].astype(int)
 
 
-def test_parts_are_disjoint_and_stratified_and_the_truth_is_told():
+def test_parts_are_disjoint_and_stratified_and_wrong_labels_are_marked():
     split = split_core_pool(ROW, TRUTH, n_core=30, test_size=0.3, noise_rate=0.25, random_state=0)
     sizes = [len(rows(split, part)) for part in PARTS]
     assert sizes == [30, 180, 90]

@@ -1,4 +1,4 @@
-"""Sites have the sizes, the wrong labels and the shifts that were asked for."""
+"""Simulated sites: sizes, wrong labels and shifts."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ X = np.random.default_rng(0).normal(size=(1000, 3)) * [1, 10, 0.1] + 5
 
 @pytest.mark.parametrize("kind", ["uniform", "pair"])
 @pytest.mark.parametrize("rates", [[0, 0.4], [0.05, 0.1, 0.9]], ids=str)
-def test_sizes_and_rates_are_exact_and_the_truth_is_told(kind, rates):
+def test_sizes_and_rates_are_exact_and_wrong_labels_are_marked(kind, rates):
     y_noisy, is_flipped, site = split_into_sites(Y, rates, kind=kind, random_state=0)
     sizes = np.bincount(site)
     assert len(sizes) == len(rates)
@@ -25,7 +25,7 @@ def test_sizes_and_rates_are_exact_and_the_truth_is_told(kind, rates):
         assert np.array_equal(y_noisy[is_flipped], (Y[is_flipped] + 1) % 4)
 
 
-def test_sites_are_drawn_whatever_the_place_or_class():
+def test_sites_do_not_depend_on_position_or_class():
     y = np.arange(40_000) % 4
     y_noisy, is_flipped, site = split_into_sites(y, [0.2, 0.4], random_state=0)
     for part in (slice(20_000), slice(20_000, None)):
@@ -48,7 +48,7 @@ def test_shift():
     shifted, shift = shift_sites(X, site, 0.5, random_state=0)
     assert np.array_equal(X, before)
     assert shift.shape == (2, 3)
-    # Sorted: "north" is the first.
+    # Sites are sorted, so "north" comes first.
     np.testing.assert_allclose(shifted, X + shift[(site == "south").astype(int)])
     same, none = shift_sites(X, site, 0, random_state=0)
     assert np.array_equal(same, X)

@@ -1,4 +1,4 @@
-"""Typed digits look like scikit-learn's handwritten ones, but for those that are symbols."""
+"""Typed digits: format, symbols, and similarity to handwritten digits."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from skdiva.datasets import load_typed_digits
 
 @pytest.fixture(scope="module")
 def typed():
-    pytest.importorskip("matplotlib", reason="the fonts are matplotlib's")
+    pytest.importorskip("matplotlib", reason="matplotlib provides the fonts")
     return load_typed_digits()
 
 
@@ -42,19 +42,19 @@ def test_symbols_are_those_of_symbol_fonts(typed):
 
 
 def test_a_digit_looks_alike_in_all_fonts_and_a_symbol_like_none(typed):
-    neighbour = KNeighborsClassifier(1)
+    neighbor = KNeighborsClassifier(1)
     predicted = cross_val_predict(
-        neighbour, typed.data, typed.target, groups=typed.font, cv=LeaveOneGroupOut()
+        neighbor, typed.data, typed.target, groups=typed.font, cv=LeaveOneGroupOut()
     )
     right = predicted == typed.target
     assert right[~typed.is_symbol].mean() > 0.9
     assert right[typed.is_symbol].mean() < 0.3
 
 
-def test_handwriting_tells_what_is_typed(typed):
-    """Upright, dark on light, of the same size: else it would be one in ten."""
-    neighbour = KNeighborsClassifier(1).fit(*load_digits(return_X_y=True))
-    right = neighbour.predict(typed.data) == typed.target
+def test_handwriting_predicts_typed_digits(typed):
+    """Orientation, contrast and size match; otherwise the accuracy would be 10 %."""
+    neighbor = KNeighborsClassifier(1).fit(*load_digits(return_X_y=True))
+    right = neighbor.predict(typed.data) == typed.target
     assert right[~typed.is_symbol].mean() > 0.6
     assert right[typed.is_symbol].mean() < 0.3
 
@@ -81,7 +81,7 @@ def test_without_matplotlib(monkeypatch):
         load_typed_digits()
 
 
-def test_importing_the_data_loads_neither_torch_nor_matplotlib():
+def test_importing_the_package_loads_neither_torch_nor_matplotlib():
     code = "import sys, skdiva.datasets; print(*{'torch', 'matplotlib', 'PIL'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
