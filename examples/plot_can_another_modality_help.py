@@ -1,21 +1,23 @@
 """
-Can another modality help?
-==========================
+Adding data from another modality
+=================================
 
-Three labelled images of every class are few. Often the classes are also known in another form, of
-which there is plenty: with embeddings that images and texts share, a photograph lies near the name
-of what it shows. Whether such prototypes help is another matter, since they come from elsewhere.
-:class:`~skdiva.DivaExtender` takes those that lower the leave-one-out loss, and leaves the others.
+Three labeled images per class are not many. Often there is plenty of data on the same classes in
+another modality: in an embedding space shared by images and texts, for example, a photograph lies
+close to the name of the object that it shows. Such data may or may not help, since its distribution
+is different. :class:`~skdiva.DivaExtender` adds the rows that lower the leave-one-out loss and
+leaves out all others.
 
-Here the images are handwritten digits, and the other modality is type: the same ten digits in every
-font that comes with matplotlib. Three of these fonts have no digits, but symbols in their places.
+Here, the images are handwritten digits and the other modality is typed digits: the same ten digits
+in all fonts that come with matplotlib. Three of these fonts have symbols in place of the digits.
 """
 
 # %%
 # Typed digits
 # ------------
-# scikit-learn's digits are scans of 32 x 32 pixels, black or white, with the black ones counted in
-# blocks of 4 x 4. The typed ones are made alike, each in three widths.
+# The digits of scikit-learn are scans of 32 x 32 pixels that are black or white, of which the black
+# ones are counted in blocks of 4 x 4. The typed digits are rendered in the same way, each in three
+# widths.
 
 import numpy as np
 
@@ -27,12 +29,12 @@ fonts = np.unique(typed.font)
 print(f"{len(X_typed)} typed digits in {len(fonts)} fonts; {is_symbol.mean():.0%} are symbols.")
 
 # %%
-# Which of them help?
-# -------------------
-# The core is three written digits of every class, drawn twenty times; all other written digits are
-# test rows. Up to a hundred of the typed ones are added. Every row is scaled to length one, as
-# embeddings are. The penalty is large: it must hold for a hundred rows more than there are. These
-# settings were chosen on other draws.
+# Choosing typed digits
+# ---------------------
+# The core consists of three written digits per class, drawn twenty times; all other written digits
+# are test rows. At most one hundred typed digits are added. Rows are normalized to unit length, as
+# embeddings are. The penalty is large, because it has to fit the core together with one hundred
+# additional rows. These settings were chosen on other random draws.
 
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -61,7 +63,7 @@ extenders, errors = [], {}
 draws = list(StratifiedShuffleSplit(N_DRAWS, train_size=30, random_state=0).split(X, y))
 for seed, (core, test) in enumerate(draws):
     extender = DivaExtender(
-        n_samples=N_ADDED, featurizer=Normalizer(), alpha=10, fit_intercept=False
+        n_samples_to_select=N_ADDED, featurizer=Normalizer(), alpha=10, fit_intercept=False
     )
     extender.fit(X[core], y[core], X_pool=X_typed, y_pool=y_typed)
     extenders.append(extender)
@@ -89,20 +91,21 @@ print(f"Share chosen: {share[~is_symbol].mean():.1%} of the digits, ", end="")
 print(f"{share[is_symbol].mean():.1%} of the symbols")
 
 # %%
-# All typed digits together do harm: they outnumber the written ones by far, and logistic regression
-# is then trained on type. Without the symbols they do less harm, and support vectors gain a little.
-# A hundred at random do little. The hundred that are chosen hold no symbol, and lower the error of
-# both models, although a third one, a ridge regression, chose them.
+# Adding all typed digits increases the error: they far outnumber the written ones, so that the
+# models mostly learn to read typed digits. Without the symbols, the increase is smaller, and the
+# support vector machine improves slightly. One hundred random digits make little difference. The
+# one hundred chosen digits contain no symbol and reduce the error of both models, although they
+# were chosen by a third model, a ridge regression.
 #
-# What was chosen
-# ---------------
-# Left, the core of the first draw, and the typed digits that were chosen first and those that come
-# last in its ranking. Right, what share of the digits of each font was chosen, over all draws.
+# Chosen digits
+# -------------
+# Left: the core of the first draw, and the typed digits that come first and last in its ranking.
+# Right: the share of digits chosen from each font, averaged over all draws.
 
 import matplotlib.pyplot as plt
 
 N_COLUMNS = 15
-DARK, LIGHT = "#7f2704", "#bdbdbd"  # apart in grey, too
+DARK, LIGHT = "#7f2704", "#bdbdbd"  # can be told apart in grayscale
 
 
 def draw_digits(figure, X, y, is_symbol, title):
@@ -123,11 +126,11 @@ core, extender = draws[0][0], extenders[0]
 core = core[np.argsort(y[core], kind="stable")]
 draw_digits(above, X[core], y[core], np.zeros(len(core)), "Written: the core")
 ranked = extender.select(len(X_typed))
-for place, rows, title in [
+for subfigure, rows, title in [
     (middle, ranked[:30], "Typed: first in the ranking"),
     (below, ranked[-30:], "Typed: last in the ranking (dark frame: symbol)"),
 ]:
-    draw_digits(place, X_typed[rows], y_typed[rows], is_symbol[rows], title)
+    draw_digits(subfigure, X_typed[rows], y_typed[rows], is_symbol[rows], title)
 
 shares = np.array([share[typed.font == font].mean() for font in fonts])
 order = np.argsort(shares)
@@ -136,8 +139,8 @@ ax.barh(fonts[order], 100 * shares[order], color=LIGHT)
 for label in ax.get_yticklabels():
     if is_symbol[typed.font == label.get_text()].all():
         label.set(color=DARK, weight="bold")
-ax.text(100 * shares.max(), 0, "bold: fonts of symbols", ha="right", fontsize=11, color=DARK)
-ax.set_title("Chosen of each font", loc="left", fontsize=13)
+ax.text(100 * shares.max(), 0, "bold: symbol fonts", ha="right", fontsize=11, color=DARK)
+ax.set_title("Digits chosen from each font", loc="left", fontsize=13)
 ax.set_xlabel("share of its glyphs (%)", fontsize=12)
 ax.tick_params(axis="y", labelsize=9)
 ax.margins(y=0.01)

@@ -1,17 +1,17 @@
 """
-Which features of a network find wrong labels?
-==============================================
+Network features for finding wrong labels
+=========================================
 
-Pixels make poor features where objects move about in the picture. A network that was trained on
-other classes makes better ones, but which: what its last layer reads, or how its outputs would
-change with all of its parameters? Here a small network learns the digits 0 to 4 of scikit-learn, at
-random places of a larger picture, and wrong labels are then looked for among the digits 5 to 9,
-which it has never seen.
+Pixels are poor features if the position of an object in the image varies. A network that was
+trained on other classes provides better ones: either the input of its last layer, or the Jacobian
+of its outputs with respect to all of its parameters. This example compares them. A small network is
+trained on the digits 0 to 4 of scikit-learn, at random positions in a larger image. Its features
+are then used to find wrong labels among the digits 5 to 9, which it has never seen.
 """
 
 # %%
-# Digits at random places
-# -----------------------
+# Digits at random positions
+# --------------------------
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -26,12 +26,12 @@ seen = y < 5
 X_seen, y_seen = X[seen], y[seen]
 chosen = rng.permutation(np.flatnonzero(~seen))[:400]
 X_new, y_new = X[chosen], y[chosen]
-print(f"{len(X_seen)} pictures of the digits 0-4 to train on, {len(X_new)} of 5-9 to be checked")
+print(f"{len(X_seen)} images of the digits 0-4 for training, {len(X_new)} of 5-9 to check")
 
 # %%
 # A network for the first five digits
 # -----------------------------------
-# Any torch module would do; this one trains in seconds.
+# Any torch module can be used; this one is trained in seconds.
 
 import torch
 from torch import nn
@@ -60,16 +60,16 @@ for _ in range(40):
 print(f"{sum(p.numel() for p in network.parameters())} parameters")
 
 # %%
-# Wrong labels among digits that it has not seen
-# ----------------------------------------------
-# A fifth of the labels are replaced. The detector is the same each time; what it reads is not:
+# Wrong labels among digits that the network has not seen
+# -------------------------------------------------------
+# One fifth of the labels are replaced. The same detector is fitted on different features:
 #
 # - the pixels;
-# - what the last layer of the network reads (32 numbers);
-# - the Jacobian of all parameters, for a random combination of the outputs;
-# - the full linearisation: the network gets a new, randomly initialised head for the five digits
-#   that are to be told apart, and the model is what the network gives plus the Jacobian of each
-#   output times a change of all its parameters, which the outputs share.
+# - the input of the last layer of the network (32 numbers);
+# - the Jacobian of a random combination of the outputs with respect to all parameters;
+# - the full linearization: the network gets a new, randomly initialized head for the five new
+#   digits. The model is the output of this network plus the Jacobian of each output times a change
+#   of all parameters that is shared by the outputs.
 
 from sklearn.metrics import f1_score, roc_auc_score
 
@@ -84,7 +84,7 @@ features = {
     "pixels, chosen kernel": "auto",
     "last layer": JacobianFeaturizer(network),
     "all layers, random output": JacobianFeaturizer(network, parameters="all"),
-    "full linearisation": JacobianFeaturizer(with_new_head, parameters="all", outputs="each"),
+    "full linearization": JacobianFeaturizer(with_new_head, parameters="all", outputs="each"),
 }
 measures = {}
 print(f"{'':<26}{'F1':>6}{'AUC':>7}")
@@ -99,9 +99,9 @@ for name, featurizer in features.items():
     print(f"{name:<26}{measures[name][0]:>6.3f}{measures[name][1]:>7.3f}")
 
 # %%
-# The last layer keeps what told the first five digits apart; the Jacobian of all layers also tells
-# what the network sees and does not use. Of a backbone trained on much more than five digits the
-# last layer alone is often enough, and costs a forward pass.
+# The last layer retains only what distinguishes the first five digits, whereas the Jacobian of all
+# layers also captures what the network computes without using it. With a backbone trained on many
+# more classes, the last layer alone is often sufficient, and it only costs a forward pass.
 
 import matplotlib.pyplot as plt
 
@@ -119,9 +119,9 @@ for i, row in enumerate(worst):
 
 positions = np.arange(len(measures))[::-1]
 f1, auc = np.array(list(measures.values())).T
-bars_ax.barh(positions + 0.2, f1, 0.38, color="#7f2704", label="F1 at its own threshold")
-bars_ax.barh(positions - 0.2, auc, 0.38, color="#bdbdbd", label="AUC of its ranking")
+bars_ax.barh(positions + 0.2, f1, 0.38, color="#7f2704", label="F1 at the chosen threshold")
+bars_ax.barh(positions - 0.2, auc, 0.38, color="#bdbdbd", label="AUC of the ranking")
 bars_ax.set_yticks(positions, measures)
-bars_ax.set(xlim=(0, 1.0), xlabel="wrong labels found (1: all of them, and nothing else)")
+bars_ax.set(xlim=(0, 1.0), xlabel="wrong labels found (1: all wrong labels and no others)")
 bars_ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
 bars_ax.spines[["top", "right"]].set_visible(False)

@@ -1,18 +1,19 @@
 """
-How much should each row count?
-===============================
+Learning sample weights
+=======================
 
-People do not mislabel at random: they err on the rows that are hard to tell. Dropping such rows
-loses what is right among them. :class:`~skdiva.DivaReweighter` learns a weight for every row
-instead, from the rows and their labels alone, and trains any classifier of scikit-learn with these
-weights.
+Human labeling errors are not random: they occur where classes are hard to tell apart. Dropping all
+such rows would also lose many correct labels. :class:`~skdiva.DivaReweighter` learns a weight for
+each row instead, using only the rows and their labels, and trains any scikit-learn classifier with
+these weights.
 """
 
 # %%
-# Labels with human errors
-# ------------------------
-# A fifth of the training labels of scikit-learn's digits are replaced. Which ones, and by what, is
-# decided by the doubts of a random forest: a sloppy 9 becomes a 3. The test labels stay right.
+# Labels with realistic errors
+# ----------------------------
+# One fifth of the training labels of scikit-learn's digits are replaced. The uncertainty of a
+# random forest determines which labels are replaced and by what: a sloppy 9 becomes a 3. The test
+# labels remain correct.
 
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -27,7 +28,8 @@ print(f"{is_wrong.sum()} of {len(y)} training labels are wrong.")
 # %%
 # Learning the weights
 # --------------------
-# Without an inner estimator only the weights are learned. Their mean is 1, where all rows start.
+# Without an inner estimator, the reweighter only learns the weights. All rows start with a weight
+# of 1, and the mean weight remains 1.
 
 from skdiva import DivaReweighter
 
@@ -37,10 +39,11 @@ print(f"Mean weight of right labels {weight[~is_wrong].mean():.2f}, of wrong one
 print(f"{weight[is_wrong].mean():.2f}")
 
 # %%
-# Training with them
-# ------------------
-# As the last step of a pipeline the reweighter learns the weights and trains the classifier that it
-# is given. The best that can be hoped for is what the right labels alone would have taught.
+# Training with the weights
+# -------------------------
+# As the last step of a pipeline, the reweighter learns the weights and trains the given classifier
+# with them. Training on the rows with correct labels only shows the best result that can be
+# expected.
 
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -63,22 +66,24 @@ for classifier in classifiers:
     print(f"  {type(classifier).__name__:<24}{equal:>15.1%}{learned:>10.1%}{best:>20.1%}")
 
 # %%
-# What lost its weight
-# --------------------
-# The images with most and with least weight, and the labels that they were given.
+# Rows with the largest and smallest weights
+# ------------------------------------------
+# The images with the largest and the smallest weights, with their given labels.
 
 from skdiva.inspection import DerivativeDisplay, WeightsDisplay
 
 display = WeightsDisplay.from_estimator(reweighter, X, y_noisy, image_shape=(8, 8), cmap="gray_r")
-print(f"Wrong labels among those with most weight: {is_wrong[display.up_rows_].sum()} of 8,")
-print(f"with least weight: {is_wrong[display.down_rows_].sum()} of 8")
+print("Wrong labels among the images")
+print(f"  with the largest weights:  {is_wrong[display.up_rows_].sum()} of 8")
+print(f"  with the smallest weights: {is_wrong[display.down_rows_].sum()} of 8")
 
 # %%
 # Derivatives
 # -----------
-# Where the weights come from: the derivative of the leave-one-out loss with respect to the weight
-# of every row, while all weights are equal. Most wrong labels are on the right, where more weight
-# does harm. In the middle there is doubt, and there a weight is a better answer than yes or no.
+# The weights are learned from the derivatives of the leave-one-out loss with respect to the weight
+# of each row, shown here at equal weights. Most wrong labels have positive derivatives: increasing
+# their weight would increase the loss. Where the two histograms overlap, the label is uncertain,
+# and a weight is more appropriate than a decision to keep or drop the row.
 
 DerivativeDisplay.from_estimator(reweighter, is_wrong=is_wrong)
 harms = reweighter.derivative_ > 0

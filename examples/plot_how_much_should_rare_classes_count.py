@@ -1,19 +1,20 @@
 """
-How much should rare classes count?
-===================================
+Learning class weights for imbalanced data
+==========================================
 
-Few rows are of the class that matters. Trained on all rows alike, a model misses many of these:
-that costs little where errors are counted by rows. The usual remedy is to give both classes the
-same total weight (``class_weight="balanced"``). :class:`~skdiva.DivaReweighter` learns the weights
-of the classes instead: with ``sources=y`` the rows of a class share a weight, and
-``validation_weight`` says that errors on both classes count the same.
+Often the class of interest is rare. A model that is trained with equal weights for all rows misses
+many of its members, because this costs little when all errors count the same. The usual remedy is
+to give all classes the same total weight (``class_weight="balanced"``).
+:class:`~skdiva.DivaReweighter` learns the weights of the classes instead: with ``sources=y``, all
+rows of a class share one weight, and ``validation_weight`` makes errors on both classes equally
+important.
 """
 
 # %%
-# One tumour in fourteen is malignant
-# -----------------------------------
-# Breast cancer data of which most malignant rows are left out: 20 of them and 260 benign ones to
-# train on, in ten draws. Tests are on the rest.
+# One tumor in fourteen is malignant
+# ----------------------------------
+# In each of ten random draws, 20 malignant and 260 benign rows of the breast cancer data are used
+# for training. All other rows are used for testing.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,24 +38,24 @@ def draw(seed):
 
 
 # %%
-# Three ways to weigh the classes
-# -------------------------------
-# The errors are balanced: the mean of the share of malignant rows that are missed and the share of
-# benign rows that are taken for malignant.
+# Three ways to weight the classes
+# --------------------------------
+# The balanced error is the mean of two shares: malignant rows classified as benign, and benign rows
+# classified as malignant.
 
 models = {
-    "all rows alike": LogisticRegression(max_iter=1000),
+    "equal weights": LogisticRegression(max_iter=1000),
     'class_weight="balanced"': LogisticRegression(max_iter=1000, class_weight="balanced"),
     "learned weights": DivaReweighter(LogisticRegression(max_iter=1000)),
 }
 errors, ratios = {name: [] for name in models}, []
 for seed in range(N_DRAWS):
     train, test = draw(seed)
-    both_alike = 1 / np.bincount(y[train])[y[train]]
+    balanced_weight = 1 / np.bincount(y[train])[y[train]]
     for name, model in models.items():
         learns = isinstance(model, DivaReweighter)
         step = type(model).__name__.lower()
-        fit_params = {"sources": y[train], "validation_weight": both_alike} if learns else {}
+        fit_params = {"sources": y[train], "validation_weight": balanced_weight} if learns else {}
         pipeline = make_pipeline(StandardScaler(), model)
         pipeline.fit(X[train], y[train], **{f"{step}__{k}": v for k, v in fit_params.items()})
         predicted = pipeline.predict(X[test])
@@ -66,12 +67,12 @@ for seed in range(N_DRAWS):
 for name, values in errors.items():
     print(f"{name:<25}balanced error {np.mean(values):.1%} (+- {np.std(values):.1%})")
 print(f"A malignant row counts {np.median(ratios):.0f} times as much as a benign one (median);")
-print(f"balanced weights make that {N_FREQUENT / N_RARE:.0f} times.")
+print(f"with balanced weights, {N_FREQUENT / N_RARE:.0f} times.")
 
 # %%
 # Draw by draw
 # ------------
-# A line is one draw of the training rows.
+# Each gray line is one draw of the training rows.
 
 figure, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
 values = 100 * np.array(list(errors.values()))

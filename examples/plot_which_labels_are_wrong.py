@@ -1,18 +1,19 @@
 """
-Which labels are wrong?
-=======================
+Finding wrong labels
+====================
 
-Some of the labels that a model is trained on are wrong, and nobody knows which. Here a fifth of the
-training labels of scikit-learn's digits are replaced by another digit, so that for once the answer
-is known. :class:`~skdiva.DivaOutlierDetector` sees the images and the noisy labels only. It needs
-no validation set and no retraining: it has, in closed form, what a ridge regression trained without
-an image would predict for that image, and from these predictions how likely its label is wrong.
+Training data often contain wrong labels, and nobody knows which ones they are. Here, one fifth of
+the training labels of scikit-learn's digits are replaced by another digit, so that the wrong labels
+are known and the result can be evaluated. :class:`~skdiva.DivaOutlierDetector` uses only the images
+and their noisy labels. It needs neither a validation set nor retraining: the prediction for each
+image of a ridge regression trained without this image is available in closed form, and from these
+predictions the detector estimates the probability that each label is wrong.
 """
 
 # %%
-# Labels of which a fifth are wrong
-# ---------------------------------
-# The test labels stay clean: they are used at the end, to see what training gains.
+# Data with one fifth of wrong labels
+# -----------------------------------
+# The test labels remain correct. They are used at the end, to measure the benefit for training.
 
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -25,10 +26,10 @@ y_noisy, is_flipped = flip_labels(y, noise_rate=0.2, random_state=0)
 print(f"{is_flipped.sum()} of {len(y)} training labels are wrong.")
 
 # %%
-# Finding them
-# ------------
-# One call. These are the rows whose labels it believes least; ``label_issues`` returns the verdict
-# on every row as a pandas table.
+# Finding the wrong labels
+# ------------------------
+# A single call is sufficient. Printed below are the rows whose labels are most likely wrong; the
+# method ``label_issues`` returns the result for all rows as a pandas dataframe.
 
 from time import perf_counter
 
@@ -47,17 +48,18 @@ print("Most suspicious:")
 for row in ranked[:5]:
     suggested = detector.suggested_label_[row]
     score = detector.outlier_scores_[row]
-    print(f"  row {row:4}: labelled {y_noisy[row]}, looks like {suggested} (wrong: {score:.1%})")
-print(f"Labels that it takes to be wrong: {detector.noise_rate_:.1%}")
+    print(f"  row {row:4}: labeled {y_noisy[row]}, looks like {suggested} (wrong: {score:.1%})")
+print(f"Estimated share of wrong labels: {detector.noise_rate_:.1%}")
 
 # %%
-# Since the wrong labels are known, the verdict can be judged: at the detector's own threshold by
-# precision (share of the flagged rows that are wrong), recall (share of the wrong rows that are
-# flagged) and their harmonic mean F1; and by the area under the ROC curve (AUC), the chance that a
-# wrong label is ranked above a right one.
+# Since the wrong labels are known, the result can be evaluated. At the threshold chosen by the
+# detector, the measures are precision (share of flagged rows that are wrong), recall (share of
+# wrong rows that are flagged) and their harmonic mean F1. The area under the ROC curve (AUC) is the
+# probability that a wrong label is ranked above a correct one.
 #
-# cleanlab is given the same: standardised pixels and the noisy labels. It trains a classifier five
-# times, to predict for every row with a model that has not seen it.
+# For comparison, cleanlab is applied to the standardized pixels and the noisy labels. It requires a
+# classifier to be trained five times, so that each row is predicted by a model that was trained
+# without it.
 
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
@@ -80,7 +82,7 @@ try:
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 except ImportError:
-    print("cleanlab is not installed: pip install cleanlab, and it is printed here too.")
+    print("cleanlab is not installed: pip install cleanlab, to include it in the comparison.")
 else:
     start = perf_counter()
     probabilities = cross_val_predict(
@@ -96,11 +98,11 @@ else:
     print_measures(f"cleanlab {cleanlab.__version__}", found_by_cleanlab, badness, seconds)
 
 # %%
-# Training in spite of them
-# -------------------------
-# :class:`~skdiva.DivaReweighter` is an ordinary last step of a pipeline: it learns a weight for
-# every row, and trains the estimator that it is given with these weights. The best that can be
-# hoped for is what the rows known to be clean would have taught.
+# Training despite wrong labels
+# -----------------------------
+# :class:`~skdiva.DivaReweighter` can be used as the last step of a pipeline: it learns a weight for
+# each row and trains the given estimator with these weights. Training on the rows with correct
+# labels only shows the best result that can be expected.
 
 from skdiva import DivaReweighter
 
@@ -117,19 +119,20 @@ print(f"  curated           {error_on_test_rows(DivaReweighter(classifier)):6.1%
 print(f"  known to be clean {error_on_test_rows(classifier, ~is_flipped):6.1%}")
 
 # %%
-# What was found
-# --------------
-# Left, the most suspicious images and the last ones above the threshold, each with its label and
-# the suggested one. Right, the scores of all rows: the probability that their label is wrong.
+# Flagged images and scores
+# -------------------------
+# Left: the images with the highest scores and those just above the threshold, each with its given
+# and its suggested label. Right: the scores of all rows, which are the probabilities that their
+# labels are wrong.
 
 import matplotlib.pyplot as plt
 from matplotlib.patches import Patch
 
 N_COLUMNS = 8
-DARK, LIGHT = "#7f2704", "#bdbdbd"  # wrong labels, right labels: apart in grey, too
+DARK, LIGHT = "#7f2704", "#bdbdbd"  # wrong labels, right labels; can be told apart in grayscale
 FRAMES = {
-    "its label is wrong": {"edgecolor": DARK, "linestyle": "-", "capstyle": "projecting"},
-    "false alarm: its label is right": {
+    "the label is wrong": {"edgecolor": DARK, "linestyle": "-", "capstyle": "projecting"},
+    "false alarm: the label is right": {
         "edgecolor": "#f16913",
         "linestyle": (0, (1.5, 1)),
         "capstyle": "butt",
@@ -172,20 +175,21 @@ figure = plt.figure(figsize=(13, 5.8), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=(1.8, 1), wspace=0.04)
 above, below = left.subfigures(2, 1, height_ratios=(3, 1.5))
 draw_digits(above, flagged[: 3 * N_COLUMNS], "Most suspicious: given → suggested label")
-draw_digits(below, flagged[-N_COLUMNS:], "Last above the threshold")
+draw_digits(below, flagged[-N_COLUMNS:], "Just above the threshold")
 frames = [Patch(facecolor="white", linewidth=2.5, **frame) for frame in FRAMES.values()]
 below.legend(frames, FRAMES, ncols=2, loc="outside lower left", frameon=False, fontsize=13)
-draw_scores(right.subplots(), detector.outlier_scores_, detector.offset_)
+draw_scores(right.subplots(), detector.outlier_scores_, detector.threshold_)
 
 # %%
-# The README shows this figure. Run as a script, this file saves it there, or at ``--save PATH``.
+# The README shows this figure. When run as a script, this file saves it for the README, or under
+# the path given by ``--save PATH``.
 
 import argparse
 import sys
 from pathlib import Path
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--save", type=Path, help="where the figure goes", metavar="PATH")
+parser.add_argument("--save", type=Path, help="path of the saved figure", metavar="PATH")
 path = parser.parse_args().save
 if path is None and "sphinx_gallery" not in sys.modules:
     path = Path(__file__).resolve().parents[1] / "doc/images/which_labels_are_wrong.png"

@@ -1,18 +1,18 @@
 """
-Which rows should I add?
-========================
+Choosing rows to add from a pool
+================================
 
-A hundred images were labelled with care. Almost a thousand more are at hand, but a fifth of their
-labels are wrong, and nobody knows which. :class:`~skdiva.DivaExtender` ranks the rows of such a
-pool: a row is worth adding if the model with it predicts the labels of all other rows better, each
-by a model that is not trained on it. How much better is known in closed form; nothing is retrained.
+One hundred images were labeled carefully. Almost one thousand more are available, but one fifth of
+their labels are wrong, and nobody knows which ones. :class:`~skdiva.DivaExtender` ranks the rows of
+such a pool: adding a row is worthwhile if it improves the leave-one-out predictions of all other
+rows. The size of this improvement is available in closed form, without any retraining.
 """
 
 # %%
 # A core, a pool and test rows
 # ----------------------------
-# The digits of scikit-learn. The labels of the core and of the test rows are right; those of the
-# pool are right but for a fifth.
+# The data are the digits of scikit-learn. All labels in the core and in the test set are correct,
+# but one fifth of those in the pool are wrong.
 
 from sklearn.datasets import load_digits
 
@@ -21,14 +21,14 @@ from skdiva.datasets import split_core_pool
 X, y = load_digits(return_X_y=True)
 data = split_core_pool(X, y, n_core=100, test_size=0.4, noise_rate=0.2, random_state=0)
 print(f"{len(data.y)} rows in the core, {len(data.y_test)} test rows")
-print(f"{len(data.y_pool)} rows in the pool, of which {data.is_wrong.sum()} are labelled wrong")
+print(f"{len(data.y_pool)} rows in the pool, {data.is_wrong.sum()} of them with wrong labels")
 
 # %%
-# Choosing
-# --------
-# One call: it adds the rows with the most negative derivative of the leave-one-out loss, a batch at
-# a time, until no row has a negative one. Then it trains the classifier on the core and the rows
-# chosen.
+# Choosing rows
+# -------------
+# `fit` adds the rows with the most negative derivatives of the leave-one-out loss, one batch at a
+# time, until no row has a negative derivative. It then trains the classifier on the core and the
+# chosen rows.
 
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -40,18 +40,18 @@ extender = DivaExtender(make_pipeline(StandardScaler(), LogisticRegression(max_i
 extender.fit(data.X, data.y, X_pool=data.X_pool, y_pool=data.y_pool)
 
 chosen = extender.support_
-for name, rows in (("chosen", chosen), ("left", ~chosen)):
-    print(f"{rows.sum()} rows {name}; labelled wrong among them: {data.is_wrong[rows].mean():.1%}")
+for name, rows in (("chosen", chosen), ("not chosen", ~chosen)):
+    print(f"{rows.sum()} rows {name}; share of wrong labels: {data.is_wrong[rows].mean():.1%}")
 
 # %%
-# What every row added does
-# -------------------------
-# Above, the error on the test rows, which played no part in the choice: of the classifier trained
-# on the core and the first rows of the ranking, and, to compare, on as many rows of the pool drawn
-# at random. Below, the leave-one-out loss by which the rows were chosen, and what it would have
-# been with the same random rows: they lower it less than half as much. Adding stops when no row is
-# left that would lower it. The wrong labels are ranked last; where they come in, the test error
-# rises again.
+# Effect of the added rows
+# ------------------------
+# The upper plot shows the error on the test rows, which were not used in the choice: that of a
+# classifier trained on the core and the first rows of the ranking and, for comparison, on the same
+# number of random rows of the pool. The lower plot shows the leave-one-out loss, which determined
+# the choice, and the same loss for the random rows, which reduce it less than half as much. Adding
+# stops when no remaining row would reduce the loss. The wrong labels are ranked last: once they are
+# added, the test error increases again.
 
 from skdiva.inspection import ExtensionDisplay
 
@@ -79,10 +79,11 @@ print(f"with {chosen.sum()} rows added, in the order chosen: {end:.3f}")
 print(f"with as many at random: {display.random_loss[:, -1].mean():.3f}")
 
 # %%
-# Why these rows
-# --------------
-# Left, the derivatives at the start, for the model of the core alone: most rows with wrong labels
-# would do harm. Right, the rows that are ranked first and last, with their labels.
+# Derivatives and ranking
+# -----------------------
+# Left: the derivatives for the model of the core alone. Most rows with wrong labels have positive
+# derivatives: they would increase the loss. Right: the rows that are ranked first and last, with
+# their labels.
 
 import matplotlib.pyplot as plt
 
@@ -95,18 +96,18 @@ RankingDisplay.from_estimator(
 )
 
 harms = extender.pool_derivative_ > 0
-print(f"Would harm: {harms[data.is_wrong].mean():.1%} of the rows with wrong labels,")
-print(f"            {harms[~data.is_wrong].mean():.1%} of the others")
+print(f"Would increase the loss: {harms[data.is_wrong].mean():.1%} of the rows with wrong labels,")
+print(f"                         {harms[~data.is_wrong].mean():.1%} of the others")
 
 # %%
-# A gate for rows that come later
-# -------------------------------
-# ``score_pool`` gives the derivative of any labelled row, without another fit: here of the test
-# rows with their own labels, and with wrong ones.
+# Scores of new rows
+# ------------------
+# ``score_rows`` returns the derivatives for any labeled rows without another fit: here, for the
+# test rows with their correct labels and with wrong ones.
 
 from skdiva.datasets import flip_labels
 
 y_wrong, _ = flip_labels(data.y_test, noise_rate=1.0, random_state=0)
-for name, labels in (("right", data.y_test), ("wrong", y_wrong)):
-    share = (extender.score_pool(data.X_test, labels) < 0).mean()
-    print(f"Would help: {share:.1%} of the test rows with a {name} label")
+for name, labels in (("correct", data.y_test), ("wrong", y_wrong)):
+    share = (extender.score_rows(data.X_test, labels) < 0).mean()
+    print(f"Would reduce the loss: {share:.1%} of the test rows with a {name} label")

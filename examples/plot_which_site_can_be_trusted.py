@@ -1,17 +1,17 @@
 """
-Which site can be trusted?
-==========================
+Learning weights for data from several sites
+============================================
 
-Data come from four sites. Some label with care, one gets 40 % of its labels wrong, and nobody says
-which. :class:`~skdiva.DivaReweighter` learns one weight per site: how much it should count, for
-predictions of rows that the model has not seen to be best. Here the sites are made of
-scikit-learn's digits, so that the truth is known.
+The data come from four sites. Some of them label carefully, one has 40 % of wrong labels, and
+nobody knows which. :class:`~skdiva.DivaReweighter` learns one weight per site that optimizes
+predictions for rows that were not used in training. Here, the sites are simulated with
+scikit-learn's digits, so that the wrong labels are known.
 """
 
 # %%
 # Four sites
 # ----------
-# Every site has 150 images. The test labels are right.
+# Each site has 150 images. The test labels are correct.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -32,16 +32,17 @@ site = np.array(list(NOISE))[site]
 # %%
 # One weight per site
 # -------------------
-# The names of the sites are all that is added to the call.
+# The only additional argument of `fit` is the site of each row.
 
 model = DivaReweighter(LogisticRegression(max_iter=1000)).fit(X, y_noisy, sources=site)
 for name, weight in zip(model.sources_, model.source_weight_, strict=True):
     print(f"{name}: weight {weight:.2f}, {NOISE[name]:.0%} of its labels are wrong")
 
 # %%
-# What training gains
-# -------------------
-# Beside it: all sites alike, and the rows that are known to have right labels.
+# Benefit for training
+# --------------------
+# For comparison, the classifier is trained on all rows with equal weights, and on only those rows
+# whose labels are known to be correct.
 
 
 def error_on_test_rows(classifier, rows=slice(None)):
@@ -49,15 +50,15 @@ def error_on_test_rows(classifier, rows=slice(None)):
 
 
 print("Test error of logistic regression")
-print(f"  all sites alike        {error_on_test_rows(LogisticRegression(max_iter=1000)):.1%}")
+print(f"  equal weights          {error_on_test_rows(LogisticRegression(max_iter=1000)):.1%}")
 print(f"  learned weights        {1 - model.score(X_test, y_test):.1%}")
 known = error_on_test_rows(LogisticRegression(max_iter=1000), ~is_flipped)
-print(f"  right labels known     {known:.1%}")
+print(f"  correct labels only    {known:.1%}")
 
 # %%
-# The weights
-# -----------
-# The bars on the right are the shares of the sites in all weight: the probability with which a row
-# of the site should be drawn.
+# Weights of the sites
+# --------------------
+# The bars on the right show the share of each site in the total weight. This is the probability
+# with which rows of that site should be drawn.
 
 SourceDisplay.from_estimator(model)

@@ -1,17 +1,17 @@
 """
-Which transforms help?
-======================
+Learning augmentation probabilities
+===================================
 
-More training images can be made of those at hand: shift them, turn them, mirror them. Some
-transforms help, some do nothing, and some break the label: a 6 upside down is a 9.
-:func:`~skdiva.augment` makes the copies, and :class:`~skdiva.DivaReweighter` learns how often each
-transform should be drawn.
+Training images can be augmented with transformed copies that are shifted, rotated or mirrored. Some
+transforms help, others have no effect, and some make labels wrong: a 6 turned upside down is a 9.
+:func:`~skdiva.augment` creates the copies, and :class:`~skdiva.DivaReweighter` learns how often
+each transform should be drawn.
 """
 
 # %%
-# A few digits, and what can be made of them
-# ------------------------------------------
-# 150 images of scikit-learn's digits, and five transforms of each.
+# Digits and their transforms
+# ---------------------------
+# The data are 150 images of scikit-learn's digits and five transformed copies of each.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +25,7 @@ from skdiva import DivaReweighter, augment
 TRANSFORMS = {
     "shifted right": lambda images: shift(images, (0, 0, 1), order=1),
     "shifted down": lambda images: shift(images, (0, 1, 0), order=1),
-    "turned": lambda images: rotate(images, 10, axes=(1, 2), reshape=False, order=1),
+    "rotated": lambda images: rotate(images, 10, axes=(1, 2), reshape=False, order=1),
     "mirrored": lambda images: images[:, :, ::-1],
     "upside down": lambda images: images[:, ::-1],
 }
@@ -38,10 +38,11 @@ X_all, y_all, fit_params = augment(images, y, TRANSFORMS)
 print(f"{len(images)} images became {len(X_all)}.")
 
 # %%
-# How often each should be drawn
-# ------------------------------
-# ``fit_params`` holds the transform of every row, leaves an image and its copies out together, and
-# lets originals judge alone: a transform that breaks labels cannot vote for itself.
+# Probability of each transform
+# -----------------------------
+# ``fit_params`` holds the transform of each row, groups that leave out an image together with its
+# copies, and validation weights that evaluate the loss on the original images only: otherwise, a
+# transform that makes labels wrong would confirm itself.
 
 forest = RandomForestClassifier(200, random_state=0)
 model = DivaReweighter(forest).fit(X_all.reshape(len(X_all), -1), y_all, **fit_params)
@@ -50,9 +51,9 @@ for name in sorted(probability, key=probability.get, reverse=True):
     print(f"{name:<14}{probability[name]:6.1%}")
 
 # %%
-# What the copies are worth
-# -------------------------
-# A random forest, trained three ways.
+# Benefit for training
+# --------------------
+# A random forest is trained without copies, with all copies, and with the learned weights.
 
 
 def error_on_test_rows(model):
@@ -63,13 +64,13 @@ print("Test error")
 alone = RandomForestClassifier(200, random_state=0).fit(images.reshape(len(images), -1), y)
 print(f"  without copies          {error_on_test_rows(alone):.1%}")
 uniform = RandomForestClassifier(200, random_state=0).fit(X_all.reshape(len(X_all), -1), y_all)
-print(f"  all transforms alike    {error_on_test_rows(uniform):.1%}")
+print(f"  equal weights           {error_on_test_rows(uniform):.1%}")
 print(f"  learned probabilities   {error_on_test_rows(model):.1%}")
 
 # %%
-# The transforms
-# --------------
-# Four images, and what each transform makes of them.
+# Transformed images
+# ------------------
+# Four images and their transformed copies.
 
 names = ["original", *sorted(TRANSFORMS, key=probability.get, reverse=True)]
 shown = [int(np.flatnonzero(y == digit)[0]) for digit in (2, 4, 6, 7)]
@@ -82,4 +83,4 @@ for column, name in enumerate(names):
     for ax, row in zip(axes[:, column], rows[shown], strict=True):
         ax.imshow(X_all[row], cmap="gray_r", vmin=0, vmax=18)
         ax.set(xticks=[], yticks=[])
-figure.suptitle("Probability of every transform")
+figure.suptitle("Probability of each transform")

@@ -98,8 +98,8 @@ def read_classes(y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"y must have at least two classes, got {len(classes)}. With a single class, no "
-            "label can be wrong."
+            f"y must have at least two classes, got {len(classes)}. Pass labels of "
+            "several classes."
         )
     return labels, classes, codes
 
@@ -135,9 +135,9 @@ def with_wrong_labels(
 
 def draw_codes(chances: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     """Draw a class (n,) for each row of unnormalized probabilities (n, n_classes)."""
-    cumulated = chances.cumsum(axis=1)
-    draws = rng.uniform(size=len(chances)) * cumulated[:, -1]
-    return (cumulated <= draws[:, None]).sum(axis=1)
+    cumulative = chances.cumsum(axis=1)
+    draws = rng.uniform(size=len(chances)) * cumulative[:, -1]
+    return (cumulative <= draws[:, None]).sum(axis=1)
 
 
 def _draw(
