@@ -28,8 +28,8 @@ class ExtensionDisplay:
     """Loss and test error as a function of the number of rows added, compared to random choice.
 
     The upper axes show the test error of a model trained on the core and the first rows of the
-    ranking (figure 4 of [1]_). The lower axes show the leave-one-out loss that was minimized to
-    choose the rows; this curve ends where adding stopped. Either of the two may be omitted.
+    ranking (figure 4 of [1]_). The lower axes show the leave-one-out loss that determined the
+    choice of rows; this curve ends where adding stopped. Either of the two may be omitted.
 
     Parameters
     ----------
