@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from skdiva.loo import ClassTargets, LogLoss, Problem, SquaredError, ValueTargets
+from skdiva.loo import Budget, ClassTargets, LogLoss, Problem, SquaredError, ValueTargets
 
 
 class PseudoHuber:
@@ -31,7 +31,7 @@ class Case:
     n_outputs: int = 2
     loss: str = "squared_error"
     fit_intercept: bool = True
-    relative_alpha: float = 1e-2  # in units of the mean eigenvalue of the centred Gram matrix
+    relative_alpha: float = 1e-2  # in units of the mean eigenvalue of the centered Gram matrix
     grouping: str | None = None  # "ragged" (1 to 4 rows) or "long" (more rows than columns)
     zero_weights: bool = False  # of training, and others of validation
     duplicate_rows: bool = False
@@ -39,9 +39,9 @@ class Case:
     large_means: bool = False  # mean / standard deviation of 1000
     raw_scales: bool = False  # columns scaled by 1e-3 to 1e4
     row_scale: float = 1.0  # of the first row, which then dominates
-    idle_row: bool = False  # the first row has a training weight of zero, and judges
+    zero_weight_row: bool = False  # the first row has a training weight of zero, and is validated on
     initial_outputs: bool = False
-    batch_size: int | str = "auto"
+    block_rows: int | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -60,7 +60,7 @@ class Case:
         if self.zero_weights:
             weight[3::5] = 0
             validation_weight[1::4] = 0
-        if self.idle_row:
+        if self.zero_weight_row:
             weight[0] = 0
         initial = None
         if self.initial_outputs:
@@ -117,7 +117,7 @@ class Data(NamedTuple):
             "fit_intercept": self.case.fit_intercept,
             "validation_weight": self.validation_weight,
             "groups": self.groups,
-            "batch_size": self.case.batch_size,
+            "budget": Budget(block_rows=self.case.block_rows),
         }
         return Problem(self.features, **(arguments | changes))
 
@@ -153,8 +153,8 @@ def _features(case, draw):
 def _targets(case, features, draw):
     """Targets that the features explain in part: labels (or None), and values (n, k)."""
     scale = features.std(dim=0)
-    standardised = (features - features.mean(dim=0)) / torch.where(scale > 0, scale, 1)
-    signal = standardised @ _normal(draw, case.n_columns, case.n_outputs)
+    standardized = (features - features.mean(dim=0)) / torch.where(scale > 0, scale, 1)
+    signal = standardized @ _normal(draw, case.n_columns, case.n_outputs)
     outputs = signal / case.n_columns**0.5 + _normal(draw, case.n_rows, case.n_outputs) / 2
     if case.loss != "log_loss":
         return None, outputs
@@ -205,8 +205,8 @@ NAMED = {
     "raw scales": Case(30, 5, raw_scales=True),
     "row scaled by 100": Case(30, 5, row_scale=100),
     "row scaled by 10000": Case(30, 5, row_scale=1e4),
-    "row scaled by 10000 that judges only": Case(30, 5, row_scale=1e4, idle_row=True),
-    "row scaled by 10000 that judges only, wide": Case(12, 30, row_scale=1e4, idle_row=True),
+    "row scaled by 10000 that is validated on only": Case(30, 5, row_scale=1e4, zero_weight_row=True),
+    "row scaled by 10000 that is validated on only, wide": Case(12, 30, row_scale=1e4, zero_weight_row=True),
     "row scaled by 10000, wide": Case(12, 30, row_scale=1e4),
     "row scaled by 10000 in a group": Case(30, 5, row_scale=1e4, grouping="ragged"),
     "one target": Case(30, 5, 1),

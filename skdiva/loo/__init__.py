@@ -1,39 +1,54 @@
-"""The mathematics of skdiva: closed-form leave-one-out and its derivative. Imports torch only."""
+"""Mathematics of skdiva: leave-one-out losses and their derivatives in closed form.
+
+A `Problem` holds features (a tensor or any `RowSource`), targets and a loss; a `FittedRidge` is the
+problem factorized at given weights and penalty, and answers every question from that. The rooms:
+``rows`` (blocks of rows), ``ridge`` (factorizations), ``joint`` (outputs that share the
+coefficients), ``noise`` (wrong labels), ``weights`` (rules that set the weights) and ``pool``
+(rows to add). Imports torch only.
+"""
 
 from skdiva.loo._brute_force import brute_force_derivative, brute_force_loo
 from skdiva.loo._evaluation import (
-    Evaluation,
     evaluate,
     fit_ridge,
     new_row_form,
     predict_leave_one_out,
 )
+from skdiva.loo._fitted_ridge import Evaluation, FittedRidge
 from skdiva.loo._losses import LogLoss, SquaredError
 from skdiva.loo._penalty import Penalty, choose_penalty
 from skdiva.loo._problem import Problem
 from skdiva.loo._targets import ClassTargets, ValueTargets
-from skdiva.loo.joint._gram import JointGram
-from skdiva.loo.joint._problem import JointProblem
-from skdiva.loo.noise._thresholds import expected_f1_threshold
-from skdiva.loo.noise._transition import NoiseModel, fit_noise_model
-from skdiva.loo.pool._greedy import Extension, extend
-from skdiva.loo.weights._curation import Curation, curate, learn_weights
-from skdiva.loo.weights._descent import Descent, descend
-from skdiva.loo.weights._sources import descend_by_source
+from skdiva.loo.joint import JointGram, JointProblem
+from skdiva.loo.noise import NoiseModel, TransitionNoise, expected_f1_threshold, fit_noise_model
+from skdiva.loo.pool import Extension, extend
+from skdiva.loo.rows import Budget, RowSource
+from skdiva.loo.weights import (
+    Curation,
+    Descent,
+    curate,
+    descend,
+    descend_by_source,
+    learn_weights,
+)
 
 __all__ = [
+    "Budget",
     "ClassTargets",
     "Curation",
     "Descent",
     "Evaluation",
     "Extension",
+    "FittedRidge",
     "JointGram",
     "JointProblem",
     "LogLoss",
     "NoiseModel",
     "Penalty",
     "Problem",
+    "RowSource",
     "SquaredError",
+    "TransitionNoise",
     "ValueTargets",
     "brute_force_derivative",
     "brute_force_loo",

@@ -1,57 +1,18 @@
-"""A ridge problem asked for its leave-one-out loss and its dataset derivative.
-
-The front door of ``skdiva.loo``: the choice of a precision that suffices stays behind it.
-"""
-
-from typing import NamedTuple
+"""Single questions to a ridge problem at given weights: loss, derivative, coefficients."""
 
 from torch import Tensor
 
-from skdiva.loo._leave_one_out import leave_one_out
-from skdiva.loo._objective import judge
-from skdiva.loo._weight_derivative import loo_weight_derivative, validation_weight_derivative
-from skdiva.loo.ridge._group_blocks import require_two_groups
-from skdiva.loo.ridge._precision import full_float32, in_sufficient_dtype
+from skdiva.loo._fitted_ridge import Evaluation, FittedRidge
+from skdiva.loo._problem import RidgeProblem
+from skdiva.loo.ridge import NewRowForm
 
 
-class Evaluation(NamedTuple):
-    """Leave-one-out answers at given weights, in input order.
-
-    Attributes
-    ----------
-    loss : float
-        Mean leave-one-out loss over the validation weights, or mean validation loss.
-    derivative : tensor of shape (n,) or None
-        Derivative of ``loss`` with respect to the sample weights.
-    loo_predictions : tensor of shape (n, k)
-        Initial outputs included.
-    loo_residuals : tensor of shape (n, k)
-        Prediction minus target.
-    leverage : tensor of shape (n,)
-        h_i.
-    one_minus_leverage : tensor of shape (n,)
-        1 - a_i h_i.
-    coef : tensor of shape (p, k)
-        Coefficients of the model trained on all rows.
-    intercept : tensor of shape (k,)
-    """
-
-    loss: float
-    derivative: Tensor | None
-    loo_predictions: Tensor
-    loo_residuals: Tensor
-    leverage: Tensor
-    one_minus_leverage: Tensor
-    coef: Tensor
-    intercept: Tensor
-
-
-def evaluate(problem, sample_weight, alpha):
+def evaluate(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> Evaluation:
     """Loss, dataset derivative and leave-one-out predictions at given weights.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or JointProblem
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float
@@ -66,10 +27,14 @@ def evaluate(problem, sample_weight, alpha):
     ValueError
         If ``alpha`` is too small even for float64, or one row or group holds all the weight.
 
+    See Also
+    --------
+    FittedRidge : Answers several questions from one factorization.
+
     Notes
     -----
     Leave-one-out residuals are e_i / (1 - a_i h_i), equation 13 of the paper without the division
-    by the weight; the derivative is that of section 3.3, see ``weight_derivative.py``.
+    by the weight; the derivative is that of its section 3.3.
 
     Examples
     --------
@@ -82,15 +47,15 @@ def evaluate(problem, sample_weight, alpha):
     >>> int(answer.derivative.argmax())
     2
     """
-    return _with_sufficient_precision(problem, sample_weight, alpha, _evaluate)
+    return FittedRidge(problem, sample_weight, alpha).evaluation()
 
 
-def predict_leave_one_out(problem, sample_weight, alpha):
+def predict_leave_one_out(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> Evaluation:
     """Loss and leave-one-out predictions: `evaluate` with ``derivative=None``, at half the cost.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or JointProblem
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float
@@ -105,15 +70,15 @@ def predict_leave_one_out(problem, sample_weight, alpha):
     ValueError
         As `evaluate`.
     """
-    return _with_sufficient_precision(problem, sample_weight, alpha, _predict_leave_one_out)
+    return FittedRidge(problem, sample_weight, alpha).evaluation(derivative=False)
 
 
-def fit_ridge(problem, sample_weight, alpha):
+def fit_ridge(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Fit the weighted ridge model itself (paper equation 6).
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or JointProblem
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float
@@ -130,19 +95,15 @@ def fit_ridge(problem, sample_weight, alpha):
     ValueError
         As `evaluate`.
     """
-
-    def fit(problem, smoother):
-        return problem.coefficients(smoother)
-
-    return _with_sufficient_precision(problem, sample_weight, alpha, fit)
+    return FittedRidge(problem, sample_weight, alpha).coefficients
 
 
-def new_row_form(problem, sample_weight, alpha):
+def new_row_form(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> NewRowForm:
     """Prepare the derivative for rows outside the training set (paper section 3.4, Extend).
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or JointProblem
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float
@@ -159,66 +120,4 @@ def new_row_form(problem, sample_weight, alpha):
     ValueError
         As `evaluate`.
     """
-
-    def make(problem, smoother):
-        return judged_new_row_form(problem, smoother)[1]
-
-    return _with_sufficient_precision(problem, sample_weight, alpha, make)
-
-
-def judged_new_row_form(problem, smoother):
-    """Mean loss, and the form of its derivative for new rows, from a factorisation."""
-    loo = leave_one_out(smoother, problem.row_targets)
-    loss, gradient = judge(problem, smoother, loo)
-    if problem.validation is not None:
-        return loss, smoother.adjoint_form(problem.validation_rows, gradient)
-    first = smoother.solve_left_out(gradient, transposed=True)
-    second = smoother.sample_weight[:, None] * loo.loo_residuals
-    return loss, smoother.new_row_form(first, second)
-
-
-@full_float32()
-def _with_sufficient_precision(problem, sample_weight, alpha, function):
-    """Call ``function(problem, smoother)``, in float64 where the features' dtype falls short."""
-    weight = problem.layout.arrange(sample_weight)
-    require_two_groups(problem.layout, weight)
-
-    def attempt(dtype):
-        return function(problem, problem.smoother(weight, alpha, dtype))
-
-    return in_sufficient_dtype(problem.dtype, alpha, attempt)
-
-
-def _predict_leave_one_out(problem, smoother):
-    loo = leave_one_out(smoother, problem.row_targets)
-    loss, _ = judge(problem, smoother, loo)
-    return _evaluation(problem, smoother, loo, loss, None)
-
-
-def _evaluate(problem, smoother):
-    loo = leave_one_out(smoother, problem.row_targets)
-    loss, gradient = judge(problem, smoother, loo)
-    if problem.validation is None:
-        derivative = loo_weight_derivative(smoother, loo, gradient)
-    else:
-        rows = problem.validation_rows
-        derivative = validation_weight_derivative(smoother, loo.residuals, rows, gradient)
-    return _evaluation(problem, smoother, loo, loss, problem.sum_over_outputs(derivative))
-
-
-def _evaluation(problem, smoother, loo, loss, derivative):
-    def restore(array, dtype=problem.dtype):
-        return problem.layout.restore(array).to(dtype)
-
-    # Regression targets keep their own precision, and so do predictions of them.
-    wide = problem.targets.block(slice(0, 0), problem.dtype).dtype
-
-    return Evaluation(
-        loss,
-        None if derivative is None else restore(derivative),
-        restore(problem.predictions(loo.loo_predictions), wide),
-        restore(problem.by_sample(loo.loo_residuals)),
-        restore(problem.by_sample(loo.leverage)),
-        restore(problem.by_sample(loo.one_minus_leverage)),
-        *problem.coefficients(smoother),
-    )
+    return FittedRidge(problem, sample_weight, alpha).new_row_form()

@@ -1,30 +1,55 @@
-"""Losses of predictions, with their derivative with respect to the predictions."""
+"""Losses of predictions with their derivatives, and their weighted mean over rows."""
+
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
-_SCALE_ROWS = 2**16  # read at a time
+from skdiva.loo._targets import Targets
+from skdiva.loo.rows import Budget
+
+
+class Loss(Protocol):
+    """Loss of every row, with its derivative with respect to the predictions."""
+
+    def value(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of every row, (m,), from predictions and targets (m, k)."""
+
+    def derivative(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return its derivative with respect to the predictions, (m, k)."""
 
 
 class SquaredError:
     """Squared distance between prediction and target: squared errors summed over outputs."""
 
-    def value(self, predictions, targets):
-        """Return the loss of every row, (n,), from predictions and targets (n, k)."""
+    def value(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of every row, (m,), from predictions and targets (m, k)."""
         return (predictions - targets).square().sum(dim=1)
 
-    def derivative(self, predictions, targets):
-        """Return its derivative with respect to the predictions, (n, k)."""
+    def derivative(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return its derivative with respect to the predictions, (m, k)."""
         return 2 * (predictions - targets)
 
 
 class ScaledSquaredError:
-    """Squared error of class outputs times a scale about even chances: 1/k + scale (f - 1/k)."""
+    """Squared error of class outputs times a scale about even chances: 1/k + scale (f - 1/k).
 
-    def __init__(self, scale):
+    Parameters
+    ----------
+    scale : float
+    """
+
+    def __init__(self, scale: float):
         self.scale = scale
 
     @classmethod
-    def at_best_scale(cls, predictions, targets, weight):
+    def at_best_scale(
+        cls,
+        predictions: Tensor,
+        targets: Targets,
+        weight: Tensor,
+        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+    ) -> "ScaledSquaredError":
         """Choose the scale with the smallest weighted sum of losses.
 
         Its derivative with respect to the scale is zero, so that of the smallest loss with respect
@@ -33,17 +58,17 @@ class ScaledSquaredError:
         Parameters
         ----------
         predictions : tensor of shape (m, k)
-        targets : ClassTargets or ValueTargets
+        targets : Targets
         weight : tensor of shape (m,), float64
+        budget : Budget, default=Budget()
 
         Returns
         -------
         ScaledSquaredError
         """
         product = square = 0.0
-        for start in range(0, targets.n_rows, _SCALE_ROWS):
-            rows = slice(start, start + _SCALE_ROWS)
-            even = 1 / predictions.shape[1]
+        even = 1 / predictions.shape[1]
+        for rows in budget.slices(targets.n_rows):
             outputs = predictions[rows].double() - even
             dense = targets.block(rows, torch.float64) - even
             product += float(weight[rows] @ torch.linalg.vecdot(outputs, dense))
@@ -51,15 +76,15 @@ class ScaledSquaredError:
         # Outputs that point the wrong way have no scale that says how to improve them.
         return cls(product / square if product > 0 else 1.0)
 
-    def value(self, predictions, targets):
-        """Return the loss of every row, (n,), from predictions and targets (n, k)."""
+    def value(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of every row, (m,), from predictions and targets (m, k)."""
         return (self._scaled(predictions) - targets).square().sum(dim=1)
 
-    def derivative(self, predictions, targets):
-        """Return its derivative with respect to the predictions, (n, k)."""
+    def derivative(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return its derivative with respect to the predictions, (m, k)."""
         return 2 * self.scale * (self._scaled(predictions) - targets)
 
-    def _scaled(self, predictions):
+    def _scaled(self, predictions: Tensor) -> Tensor:
         even = 1 / predictions.shape[1]
         return even + self.scale * (predictions - even)
 
@@ -67,17 +92,17 @@ class ScaledSquaredError:
 class LogLoss:
     """Softmax cross-entropy: predictions are logits, targets one-hot (or class probabilities)."""
 
-    def value(self, predictions, targets):
-        """Return the loss of every row, (n,), from logits and targets (n, k)."""
+    def value(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of every row, (m,), from logits and targets (m, k)."""
         return -torch.linalg.vecdot(torch.log_softmax(predictions, dim=1), targets)
 
-    def derivative(self, predictions, targets):
-        """Return its derivative with respect to the logits, (n, k)."""
+    def derivative(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return its derivative with respect to the logits, (m, k)."""
         mass = targets.sum(dim=1, keepdim=True)
         return torch.softmax(predictions, dim=1).mul_(mass).sub_(targets)
 
 
-def check_loss(loss):
+def check_loss(loss: Loss) -> None:
     """Raise if ``loss`` does not offer ``value`` and ``derivative``.
 
     Raises
@@ -91,5 +116,61 @@ def check_loss(loss):
             "loss must offer value(predictions, targets) -> (n,) and "
             "derivative(predictions, targets) -> (n, k); "
             f"got {loss!r} without {' and '.join(missing)}. "
-            "Use one of skdiva.loo._losses or write a class with both methods."
+            "Use skdiva.loo.SquaredError or LogLoss, or write a class with both methods."
         )
+
+
+def row_losses(
+    loss: Loss,
+    predictions: Tensor,
+    targets: Targets,
+    budget: Budget = Budget(),  # noqa: B008 - it is frozen
+) -> Tensor:
+    """Loss of every row, (m,)."""
+    parts = [
+        loss.value(predictions[rows], targets.block(rows, predictions.dtype))
+        for rows in budget.slices(targets.n_rows)
+    ]
+    return torch.cat(parts)
+
+
+def mean_loss(
+    loss: Loss, predictions: Tensor, targets: Targets, weight: Tensor, budget: Budget
+) -> tuple[float, Tensor]:
+    """Weighted mean loss, and its derivative with respect to every prediction.
+
+    Parameters
+    ----------
+    loss : Loss
+    predictions : tensor of shape (m, k)
+    targets : Targets
+    weight : tensor of shape (m,)
+    budget : Budget
+
+    Returns
+    -------
+    loss : float
+    gradient : tensor of shape (m, k)
+
+    Raises
+    ------
+    ValueError
+        If the loss returns arrays of other shapes.
+    """
+    weight = weight.double() / weight.double().sum()
+    gradient = torch.empty_like(predictions)
+    total = 0.0
+    for rows in budget.slices(targets.n_rows):
+        dense = targets.block(rows, predictions.dtype)
+        values = loss.value(predictions[rows], dense)
+        slopes = loss.derivative(predictions[rows], dense)
+        if values.shape != dense.shape[:1] or slopes.shape != dense.shape:
+            raise ValueError(
+                f"{type(loss).__name__}.value must return one loss per row, shape "
+                f"{tuple(dense.shape[:1])}, and derivative shape {tuple(dense.shape)}; got "
+                f"{tuple(values.shape)} and {tuple(slopes.shape)}."
+            )
+        total += float(weight[rows] @ values.double())
+        gradient[rows] = slopes
+        gradient[rows] *= weight[rows, None].to(predictions.dtype)
+    return total, gradient

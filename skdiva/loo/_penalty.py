@@ -1,26 +1,31 @@
-"""The ridge penalty with the smallest leave-one-out squared error, from one factorisation.
+"""Ridge penalty with the smallest leave-one-out squared error, from one factorization.
 
-With the eigenvectors V and eigenvalues d of the weighted, centred Gram matrix, rotated rows
+With the eigenvectors V and eigenvalues d of the weighted, centered Gram matrix, rotated rows
 u_i = V' z_i give H_ij(alpha) = sum_q u_iq u_jq / (d_q + alpha) [+ 1 / sum(a)] for every alpha at
-once. Always by squared error, whatever the loss: cross-entropy of ridge outputs falls when the
+once. Always by squared error, whatever the loss: the cross-entropy of ridge outputs falls when the
 outputs merely grow, and would run to the smallest penalty.
 """
 
 import math
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from typing import NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 
-from skdiva.loo.ridge._centering import (
+from skdiva.loo._targets import Targets
+from skdiva.loo.ridge import (
+    LEAST_SHARE,
+    InsufficientPrecisionError,
     center_rows,
-    centered_targets,
+    full_float32,
+    solve_whitened,
     weighted_center,
     weighted_gram,
     weighted_moment,
     weighted_target_mean,
 )
-from skdiva.loo.ridge._group_blocks import require_two_groups, solve_whitened, stack
-from skdiva.loo.ridge._precision import InsufficientPrecisionError, full_float32, least_share
+from skdiva.loo.rows import Block, Layout, RowBlocks
 
 # In powers of ten, relative to the mean eigenvalue.
 _GRID = (-4.0, 2.0)
@@ -28,7 +33,6 @@ _STEP = 0.5
 _EXTENSION = 2.0
 _LIMITS = {torch.float32: (-5.0, 6.0), torch.float64: (-9.0, 6.0)}
 _OUTPUTS_AT_ONCE = 512  # outputs times penalties predicted in one product
-_VALIDATION_ROWS = 2**12
 _TIE = 1e-9  # relative: losses this close count as equal, and the larger penalty wins
 
 
@@ -46,8 +50,193 @@ class Penalty(NamedTuple):
     loss: float
 
 
+class Spectrum(ABC):
+    """Rotated rows and eigenvalues of one weighted ridge problem (visiting order).
+
+    A subclass sets the attributes.
+
+    Attributes
+    ----------
+    eigenvalues : tensor of shape (q,)
+        Of the weighted Gram matrix of the centered rows.
+    mean_eigenvalue : float
+        Scale of the penalties; 0 if the features are constant.
+    rows : RowBlocks
+        Rotated rows (n, q).
+    moment : tensor of shape (q, k)
+        Weighted moment of rotated rows and centered targets.
+    weight, validation_weight : tensors of shape (n,)
+        Of the rows in training and in the loss.
+    validation_total : float
+        Sum of the weights of the samples in the loss.
+    targets : Targets
+    mean : tensor of shape (k,), float64
+        Is subtracted from the targets.
+    constant : float
+        The intercept's share of every entry of H.
+    validation : tuple or None
+        Validation set, if its mean error replaces the leave-one-out error.
+    """
+
+    eigenvalues: Tensor
+    mean_eigenvalue: float
+    rows: RowBlocks
+    moment: Tensor
+    weight: Tensor
+    validation_weight: Tensor
+    validation_total: float
+    targets: Targets
+    mean: Tensor
+    constant: float
+    validation: tuple | None
+
+    @abstractmethod
+    def whiten(self, rotated: Tensor, shrunk: Tensor) -> Tensor:
+        """Whitened rows at one penalty, from rotated ones and 1 / (eigenvalues + penalty)."""
+
+    @abstractmethod
+    def validation_losses(self, coef: Tensor, n_alphas: int) -> Tensor:
+        """Mean squared errors (n_alphas,) of the validation set, for coefficients (q, A k)."""
+
+    def losses(self, alphas: list[float]) -> list[float]:
+        """Mean squared error at every penalty; infinite where the dtype does not resolve it."""
+        step = max(_OUTPUTS_AT_ONCE // self.moment.shape[1], 1)
+        parts = self.eigenvalues.new_tensor(alphas).split(step)
+        return torch.cat(list(map(self._losses, parts))).tolist()
+
+    def _losses(self, alphas: Tensor) -> Tensor:
+        shrunk = 1 / (self.eigenvalues[:, None] + alphas)  # (q, A)
+        coef = (shrunk[:, :, None] * self.moment[:, None, :]).flatten(1)  # (q, A k)
+        if self.validation is not None:
+            return self.validation_losses(coef, len(alphas))
+
+        def add(total, block, rotated, weight, validation_weight):
+            values = self.targets.ridge_values(block.rows, self.rows.dtype, self.mean)
+            residuals = (rotated @ coef).unflatten(1, (len(alphas), -1)) - values[:, None, :]
+            squares = self._loo_squares(block, rotated, weight, shrunk, residuals)
+            loss = validation_weight.double() @ squares.double()
+            return (loss if total is None else total[0].add_(loss),)
+
+        weights = self.weight, self.validation_weight
+        return self.rows.reduce(add, *weights)[0] / self.validation_total
+
+    def _loo_squares(self, block: Block, rotated, weight, shrunk, residuals) -> Tensor:
+        """Squared LOO residuals (b, A), summed over outputs."""
+        if block.group_size == 1:
+            leverage = rotated.square() @ shrunk + self.constant
+            share = 1 - weight[:, None] * leverage
+            squares = residuals.square().sum(dim=2) / share.square()
+            return squares.masked_fill_(share < LEAST_SHARE[self.rows.dtype], torch.inf)
+        columns = []
+        for number in range(shrunk.shape[1]):
+            whitened = self.whiten(rotated, shrunk[:, number])
+            columns.append(_left_out_squares(block, whitened, weight, residuals[:, number]))
+        return torch.stack(columns, dim=1)
+
+
+def _left_out_squares(block: Block, whitened, weight, residuals) -> Tensor:
+    """Squared LOO residuals (b,) of the groups in a block at one penalty."""
+    try:
+        solved = solve_whitened(*map(block.stack, (whitened, weight, residuals)))
+    except InsufficientPrecisionError:
+        return residuals.new_full((residuals.shape[0],), torch.inf)
+    return solved.square().sum(dim=2).flatten()
+
+
+class RowSpectrum(Spectrum):
+    """Spectrum of the rows of a `Problem`.
+
+    Parameters
+    ----------
+    rows : RowBlocks
+        Features (n, p); in float64 if there are more columns than rows.
+    targets : Targets
+    sample_weight, validation_weight : tensors of shape (n,)
+    fit_intercept : bool
+    validation : tuple of (tensor of shape (m, p), targets), optional
+    """
+
+    def __init__(
+        self,
+        rows: RowBlocks,
+        targets: Targets,
+        sample_weight: Tensor,
+        validation_weight: Tensor,
+        fit_intercept: bool,
+        validation: tuple | None = None,
+    ):
+        self.weight, self.targets = sample_weight.to(rows.dtype), targets
+        self.center = weighted_center(rows, sample_weight, fit_intercept)
+        wide = rows.n_columns > rows.n_rows
+        decompose = self._decompose_wide if wide else self._decompose_tall
+        self.eigenvalues, self.rotation = decompose(rows)
+        total, weight_total = float(self.eigenvalues.sum()), float(sample_weight.double().sum())
+        # What is left of constant columns is the rounding error of their means.
+        rounding = (4 * torch.finfo(rows.dtype).eps) ** 2 * float(self.center.square().sum())
+        constant = total <= rounding * weight_total
+        self.mean_eigenvalue = 0.0 if constant else total / min(rows.n_rows, rows.n_columns)
+        self.constant = 1 / weight_total if fit_intercept else 0.0
+        self.validation, self.validation_weight = validation, validation_weight
+        self.validation_total = float(validation_weight.double().sum())
+        self.mean = weighted_target_mean(targets, self.weight, fit_intercept, rows.budget)
+        self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0])
+        self.moment = weighted_moment(self.rows, self.weight, targets, self.mean)
+
+    def _decompose_tall(self, rows: RowBlocks) -> tuple[Tensor, Tensor]:
+        gram = weighted_gram(rows, self.weight, self.center)
+        eigenvalues, vectors = torch.linalg.eigh(gram.double())
+        return eigenvalues.clamp_(min=0).to(rows.dtype), vectors.to(rows.dtype)
+
+    def _decompose_wide(self, rows: RowBlocks) -> tuple[Tensor, Tensor]:
+        """Through the Gram matrix of the rows, (n, n): only that many directions have weight."""
+        features = rows.read(slice(0, rows.n_rows))
+        scaled = center_rows(features, self.center).mul_(self.weight.sqrt()[:, None])
+        eigenvalues, vectors = torch.linalg.eigh(scaled @ scaled.T)
+        present = eigenvalues > eigenvalues[-1] * len(eigenvalues) * torch.finfo(rows.dtype).eps
+        eigenvalues, vectors = eigenvalues[present], vectors[:, present]
+        return eigenvalues, scaled.T @ (vectors / eigenvalues.sqrt())
+
+    def _rotate(self, features: Tensor, out: Tensor) -> None:
+        torch.mm(center_rows(features, self.center), self.rotation, out=out)
+
+    def whiten(self, rotated: Tensor, shrunk: Tensor) -> Tensor:
+        """Whitened rows at one penalty, from rotated ones and 1 / (eigenvalues + penalty)."""
+        whitened = rotated * shrunk.sqrt()
+        if not self.constant:
+            return whitened
+        constant = whitened.new_full((whitened.shape[0], 1), self.constant**0.5)
+        return torch.cat([whitened, constant], dim=1)
+
+    def validation_losses(self, coef: Tensor, n_alphas: int) -> Tensor:
+        """Mean squared errors (n_alphas,) of the validation set, for coefficients (q, A k)."""
+        assert self.validation is not None
+        features, targets = self.validation
+        total = torch.zeros(n_alphas, dtype=torch.float64, device=features.device)
+        step, dtype = self.rows.layout.blocks[0], self.rows.dtype
+        for start in range(0, targets.n_rows, step.stop - step.start):
+            rows = slice(start, start + step.stop - step.start)
+            values = targets.ridge_values(rows, dtype, self.mean)
+            centered = center_rows(features[rows].to(dtype), self.center)
+            predictions = (centered @ (self.rotation @ coef)).unflatten(1, (n_alphas, -1))
+            total += (predictions - values[:, None, :]).double().square().sum(dim=(0, 2))
+        return total / targets.n_rows
+
+
+class SpectralProblem(Protocol):
+    """What the search of the penalty asks of a problem; see `RidgeProblem`."""
+
+    layout: Layout
+    dtype: torch.dtype
+
+    def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
+        """Decompose at the weights (visiting order)."""
+
+    def for_penalty(self, sample_weight: Tensor) -> tuple["SpectralProblem", Tensor]:
+        """Return the problem and the weights (input order) that the penalty is chosen on."""
+
+
 @full_float32()
-def choose_penalty(problem, sample_weight):
+def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
     """Ridge penalty with the smallest LOO (or validation) squared error on a log grid.
 
     The grid is relative to the mean eigenvalue of the weighted Gram matrix and grows while the best
@@ -55,7 +244,7 @@ def choose_penalty(problem, sample_weight):
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or JointProblem
     sample_weight : tensor of shape (n,)
 
     Returns
@@ -69,159 +258,37 @@ def choose_penalty(problem, sample_weight):
     """
     problem, sample_weight = problem.for_penalty(sample_weight)
     weight = problem.layout.arrange(sample_weight)
-    require_two_groups(problem.layout, weight)
+    problem.layout.require_two_groups(weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
         penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype])
         if penalty is not None:
             return penalty
     raise ValueError(
         "alpha='auto' found no ridge penalty with usable leave-one-out predictions: one row or "
-        "group decides its own prediction at every penalty tried, or the targets are too large to "
-        "be squared. Give alpha, or scale the features and the targets."
+        "group determines its own prediction at every penalty tried, or the targets are too large "
+        "to be squared. Give alpha, or scale the features and the targets."
     )
 
 
-def _search(spectrum, lowest, highest):
+def _search(spectrum: Spectrum, lowest: float, highest: float) -> Penalty | None:
     """Best penalty, or None when the dtype resolves too little of the grid."""
-    if spectrum.mean_eigenvalue == 0:  # constant features: the penalty changes nothing
+    scale = spectrum.mean_eigenvalue
+    if scale == 0:  # constant features: the penalty changes nothing
         return Penalty(1.0, spectrum.losses([1.0])[0])
-    losses = {}
-    wanted = _range(*_GRID)
-    while wanted:
-        alphas = [spectrum.mean_eigenvalue * 10.0**x for x in wanted]
-        losses.update(zip(wanted, spectrum.losses(alphas), strict=True))
-        exponents = sorted(losses)
-        if spectrum.dtype == torch.float32 and not all(map(math.isfinite, losses.values())):
+    losses: dict[float, float] = {}
+    first, last = _GRID
+    while first <= last:
+        wanted = [first + _STEP * i for i in range(round((last - first) / _STEP) + 1)]
+        losses.update(zip(wanted, spectrum.losses([scale * 10.0**x for x in wanted]), strict=True))
+        smallest, largest = min(losses.values()), max(losses.values())
+        in_float32 = spectrum.rows.dtype == torch.float32
+        if not math.isfinite(smallest) or (in_float32 and not math.isfinite(largest)):
             return None
-        best = _best(exponents, losses)
-        if best is None:
-            return None
-        first, last = exponents[0], exponents[-1]
-        if best == first and first > lowest:
-            wanted = _range(max(first - _EXTENSION, lowest), first - _STEP)
-        elif best == last and last < highest:
-            wanted = _range(last + _STEP, min(last + _EXTENSION, highest))
-        else:
-            wanted = []
-    return Penalty(spectrum.mean_eigenvalue * 10.0**best, losses[best])
-
-
-def _range(first, last):
-    return [first + _STEP * i for i in range(round((last - first) / _STEP) + 1)]
-
-
-def _best(exponents, losses):
-    smallest = min(losses.values())
-    if not math.isfinite(smallest):
-        return None
-    return max(x for x in exponents if losses[x] <= smallest * (1 + _TIE))
-
-
-class Spectrum:
-    """Rotated rows and eigenvalues of one weighted ridge problem (visiting order)."""
-
-    def __init__(self, problem, sample_weight, dtype):
-        wide = problem.features.shape[1] > problem.features.shape[0]
-        self.dtype = torch.float64 if wide else dtype
-        self.problem = problem
-        self.weight = sample_weight.to(self.dtype)
-        rows = problem.rows(self.dtype)
-        self.center = weighted_center(rows, sample_weight, problem.fit_intercept)
-        decompose = self._decompose_wide if wide else self._decompose_tall
-        self.eigenvalues, self.rotation = decompose(rows)
-        self.mean_eigenvalue = self._mean_eigenvalue(sample_weight)
-        self.constant = 0.0  # the intercept's share of every entry of H
-        if problem.fit_intercept:
-            self.constant = 1 / float(sample_weight.double().sum())
-        self.targets, self.judge_weight = problem.targets, problem.validation_weight
-        self.judge_total = float(self.judge_weight.double().sum())
-        self.mean = weighted_target_mean(problem.targets, self.weight, problem.fit_intercept)
-        self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0])
-        self.moment = weighted_moment(self.rows, self.weight, problem.targets, self.mean)
-
-    def _mean_eigenvalue(self, sample_weight):
-        total = float(self.eigenvalues.sum())
-        # What is left of constant columns is the rounding error of their means.
-        rounding = (4 * torch.finfo(self.dtype).eps) ** 2 * float(self.center.square().sum())
-        if total <= rounding * float(sample_weight.double().sum()):
-            return 0.0
-        return total / min(self.problem.features.shape)
-
-    def _decompose_tall(self, rows):
-        gram = weighted_gram(rows, self.weight, self.center)
-        eigenvalues, vectors = torch.linalg.eigh(gram.double())
-        return eigenvalues.clamp_(min=0).to(self.dtype), vectors.to(self.dtype)
-
-    def _decompose_wide(self, rows):
-        """Through the Gram matrix of the rows, (n, n): only that many directions have weight."""
-        features = rows.select(torch.arange(rows.n_rows, device=rows.device))
-        scaled = center_rows(features, self.center).mul_(self.weight.sqrt()[:, None])
-        eigenvalues, vectors = torch.linalg.eigh(scaled @ scaled.T)
-        present = eigenvalues > eigenvalues[-1] * len(eigenvalues) * torch.finfo(self.dtype).eps
-        eigenvalues, vectors = eigenvalues[present], vectors[:, present]
-        return eigenvalues, scaled.T @ (vectors / eigenvalues.sqrt())
-
-    def _rotate(self, features, out):
-        torch.mm(center_rows(features, self.center), self.rotation, out=out)
-
-    def losses(self, alphas):
-        """Mean squared error at every penalty; infinite where the dtype does not resolve it."""
-        alphas = self.eigenvalues.new_tensor(alphas)
-        step = max(_OUTPUTS_AT_ONCE // self.moment.shape[1], 1)
-        return torch.cat([self._losses(part) for part in alphas.split(step)]).tolist()
-
-    def _losses(self, alphas):
-        shrunk = 1 / (self.eigenvalues[:, None] + alphas)  # (q, A)
-        coef = (shrunk[:, :, None] * self.moment[:, None, :]).flatten(1)  # (q, A k)
-        if self.problem.validation is not None:
-            return self._validation_losses(coef, len(alphas))
-
-        def add(total, block, rotated, weight, judge):
-            values = centered_targets(self.targets, self.mean, block.rows, self.dtype)
-            residuals = (rotated @ coef).unflatten(1, (len(alphas), -1)) - values[:, None, :]
-            squares = self._loo_squares(block, rotated, weight, shrunk, residuals)
-            loss = judge.double() @ squares.double()
-            return (loss if total is None else total[0].add_(loss),)
-
-        judge = self.judge_weight
-        return self.rows.reduce(add, self.weight, judge)[0] / self.judge_total
-
-    def _loo_squares(self, block, rotated, weight, shrunk, residuals):
-        """Squared LOO residuals (b, A), summed over outputs."""
-        if block.group_size == 1:
-            leverage = rotated.square() @ shrunk + self.constant
-            share = 1 - weight[:, None] * leverage
-            squares = residuals.square().sum(dim=2) / share.square()
-            return squares.masked_fill_(share < least_share(self.dtype), torch.inf)
-        columns = []
-        for number in range(shrunk.shape[1]):
-            whitened = self._whiten(rotated, shrunk[:, number])
-            columns.append(_left_out_squares(block, whitened, weight, residuals[:, number]))
-        return torch.stack(columns, dim=1)
-
-    def _whiten(self, rotated, shrunk):
-        whitened = rotated * shrunk.sqrt()
-        if not self.constant:
-            return whitened
-        constant = whitened.new_full((whitened.shape[0], 1), self.constant**0.5)
-        return torch.cat([whitened, constant], dim=1)
-
-    def _validation_losses(self, coef, n_alphas):
-        features, targets = self.problem.validation
-        total = torch.zeros(n_alphas, dtype=torch.float64, device=features.device)
-        for start in range(0, targets.n_rows, _VALIDATION_ROWS):
-            rows = slice(start, start + _VALIDATION_ROWS)
-            values = centered_targets(targets, self.mean, rows, self.dtype)
-            centered = center_rows(features[rows].to(self.dtype), self.center)
-            predictions = (centered @ (self.rotation @ coef)).unflatten(1, (n_alphas, -1))
-            total += (predictions - values[:, None, :]).double().square().sum(dim=(0, 2))
-        return total / targets.n_rows
-
-
-def _left_out_squares(block, whitened, weight, residuals):
-    """Squared LOO residuals (b,) of the groups in a block at one penalty."""
-    try:
-        solved = solve_whitened(*(stack(block, x) for x in (whitened, weight, residuals)))
-    except InsufficientPrecisionError:
-        return residuals.new_full((residuals.shape[0],), torch.inf)
-    return solved.square().sum(dim=2).flatten()
+        best = max(x for x, loss in losses.items() if loss <= smallest * (1 + _TIE))
+        least, most = min(losses), max(losses)
+        first, last = 1.0, 0.0  # nothing more
+        if best == least > lowest:
+            first, last = max(least - _EXTENSION, lowest), least - _STEP
+        elif best == most < highest:
+            first, last = most + _STEP, min(most + _EXTENSION, highest)
+    return Penalty(scale * 10.0**best, losses[best])

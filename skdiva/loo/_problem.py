@@ -1,114 +1,209 @@
-"""One weighted ridge problem: features, targets, loss, and who is left out together.
+"""Ridge problems: features, targets and loss, and the rows that are left out together.
 
-Arrays come and go in input order; blocks and visiting order stay behind it.
+Arrays are taken and returned in input order; blocks and visiting order stay behind the problem.
 """
 
-from skdiva.loo._losses import check_loss
-from skdiva.loo._penalty import Spectrum
-from skdiva.loo.ridge._smoother import make_smoother
-from skdiva.loo.rows._source import TensorRows, default_batch_size, make_layout
+import copy
+from abc import ABC, abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from skdiva.loo._losses import Loss, check_loss
+from skdiva.loo._penalty import RowSpectrum, Spectrum
+from skdiva.loo._targets import Targets
+from skdiva.loo.ridge import DualSmoother, PrimalSmoother, Smoother
+from skdiva.loo.rows import Budget, RowSource, SourceBlocks, as_row_source, make_layout
 
 
-class Problem:
+class RidgeProblem(ABC):
+    """A weighted ridge model and the loss of its held-out predictions.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Number of samples, and columns of their features, which decide the size of a block.
+    dtype : torch.dtype
+        Of the features.
+    device : torch.device
+    targets, loss, fit_intercept, validation_weight, groups, validation, budget
+        As in `Problem`.
+
+    Attributes
+    ----------
+    layout : Layout
+        Of the samples.
+    targets : Targets
+        In visiting order.
+    row_targets : Targets
+        Targets of the rows of the ridge model, in visiting order.
+    validation_weight : tensor of shape (n,)
+        In visiting order.
+    gram_only : bool
+        Whether inner products of the features are all that is known.
+    """
+
+    gram_only = False
+
+    def __init__(
+        self,
+        n_rows: int,
+        n_columns: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        targets: Targets,
+        *,
+        loss: Loss,
+        fit_intercept: bool = True,
+        validation_weight: Tensor | None = None,
+        groups: Tensor | None = None,
+        validation: tuple | None = None,
+        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+    ):
+        check_loss(loss)
+        if targets.n_rows != n_rows:
+            raise ValueError(
+                f"Expected one target for each of the {n_rows} rows of features, got "
+                f"{targets.n_rows} targets. Pass features and targets of the same rows."
+            )
+        self.n_rows, self.dtype, self.device = n_rows, dtype, device
+        self.loss, self.fit_intercept, self.budget = loss, fit_intercept, budget
+        self.layout = make_layout(n_rows, budget.rows(n_columns, device, dtype.itemsize), groups)
+        order = self.layout.order
+        self.targets = targets if order is None else targets.select(order)
+        self.row_targets = self.targets
+        if validation_weight is None:
+            validation_weight = torch.ones(n_rows, dtype=dtype, device=device)
+        self.validation_weight = self.layout.arrange(validation_weight)
+        self.validation = validation
+
+    def replace(
+        self,
+        *,
+        loss: Loss | None = None,
+        validation_weight: Tensor | None = None,
+        validation: tuple | None = None,
+    ) -> Self:
+        """Return the same ridge model with another loss of its held-out predictions.
+
+        Parameters
+        ----------
+        loss : Loss, optional
+        validation_weight : tensor of shape (n,), optional
+            In input order.
+        validation : tuple of (features, targets), optional
+            As in `Problem`.
+
+        Returns
+        -------
+        RidgeProblem
+        """
+        problem = copy.copy(self)
+        if loss is not None:
+            problem.loss = loss
+        if validation_weight is not None:
+            problem.validation_weight = self.layout.arrange(validation_weight)
+        if validation is not None:
+            problem.validation = validation
+        return problem
+
+    @abstractmethod
+    def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> Smoother:
+        """Factorize at the weights (visiting order)."""
+
+    @abstractmethod
+    def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
+        """Decompose at the weights (visiting order), for the search of the penalty."""
+
+    @abstractmethod
+    def for_penalty(self, sample_weight: Tensor) -> tuple["RidgeProblem", Tensor]:
+        """Return the problem and the weights (input order) that the penalty is chosen on."""
+
+    @property
+    @abstractmethod
+    def validation_rows(self) -> Tensor:
+        """Rows of the ridge model that belong to the validation set."""
+
+    @abstractmethod
+    def predict_validation(self, smoother: Smoother) -> Tensor:
+        """Predictions (m, k) of the validation set, initial outputs not added."""
+
+    @abstractmethod
+    def coefficients(self, smoother: Smoother) -> tuple[Tensor, Tensor]:
+        """Coefficients and intercept of the model itself."""
+
+
+class Problem(RidgeProblem):
     """Features, targets and loss of a weighted ridge model.
 
     Parameters
     ----------
-    features : tensor of shape (n, p)
+    features : tensor of shape (n, p) or RowSource
     targets : ClassTargets or ValueTargets
     loss : object
-        With ``value`` and ``derivative``, see ``losses.py``.
+        With ``value`` and ``derivative``, as `SquaredError` and `LogLoss` have them.
     fit_intercept : bool, default=True
-        Add an intercept that is not penalised.
+        Whether to add an intercept, which is not penalized.
     validation_weight : tensor of shape (n,), optional
         Fixed weight of every row's leave-one-out loss; 1 if not given.
     groups : int64 tensor of shape (n,), optional
         Codes 0 .. G - 1; rows of one group are left out together.
     validation : tuple of (tensor of shape (m, p), targets), optional
         Its mean loss replaces the leave-one-out loss.
-    batch_size : int or "auto", default="auto"
-        Rows visited at a time.
+    budget : Budget, default=Budget()
+        Memory that the passes over the rows may use.
+
+    Raises
+    ------
+    TypeError
+        If ``features`` is neither a floating tensor of two dimensions nor a row source, or if
+        ``loss`` lacks a method.
+    ValueError
+        If there are more or fewer targets than rows.
     """
 
-    def __init__(
-        self,
-        features,
-        targets,
-        *,
-        loss,
-        fit_intercept=True,
-        validation_weight=None,
-        groups=None,
-        validation=None,
-        batch_size="auto",
-    ):
-        check_loss(loss)
-        n_rows, n_columns = features.shape[0], features.shape[-1]
-        if batch_size == "auto":
-            batch_size = default_batch_size(n_columns, features.device, features.itemsize)
-        self.features = features
-        self.layout = make_layout(n_rows, batch_size, groups)
-        order = self.layout.order
-        self.targets = targets if order is None else targets.select(order)
-        self.loss = loss
-        self.fit_intercept = fit_intercept
-        if validation_weight is None:
-            validation_weight = features.new_ones(n_rows)
-        self.validation_weight = self.layout.arrange(validation_weight)
-        self.validation = validation
+    def __init__(self, features: Tensor | RowSource, targets: Targets, **how):
+        self.rows = rows = as_row_source(features)
+        super().__init__(rows.n_rows, rows.n_columns, rows.dtype, rows.device, targets, **how)
 
-    by_gram = False  # whether ``features`` are inner products only
-    center = None  # what is taken off features per output
+    def row_blocks(self, dtype: torch.dtype) -> SourceBlocks:
+        """Return the rows of the features, visited in blocks."""
+        return SourceBlocks(self.rows, self.layout, dtype, self.budget)
 
-    @property
-    def dtype(self):
-        """Working precision: that of the features."""
-        return self.features.dtype
+    def smoother(
+        self, sample_weight: Tensor, alpha: float, dtype: torch.dtype
+    ) -> PrimalSmoother | DualSmoother:
+        """Factorize where the matrix is smaller: p x p (primal) or n x n (dual)."""
+        kind = PrimalSmoother if self.rows.n_columns <= self.rows.n_rows else DualSmoother
+        return kind(self.row_blocks(dtype), sample_weight, alpha, self.fit_intercept)
 
-    def rows(self, dtype):
-        """Row blocks of the features."""
-        return TensorRows(self.features, self.layout, dtype)
-
-    def smoother(self, sample_weight, alpha, dtype):
-        """Factorise at the weights (visiting order)."""
-        return make_smoother(self.rows(dtype), sample_weight, alpha, self.fit_intercept)
-
-    def spectrum(self, sample_weight, dtype):
+    def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
         """Decompose at the weights (visiting order), for the search of the penalty."""
-        return Spectrum(self, sample_weight, dtype)
+        wide = self.rows.n_columns > self.rows.n_rows
+        return RowSpectrum(
+            self.row_blocks(torch.float64 if wide else dtype),
+            self.targets,
+            sample_weight,
+            self.validation_weight,
+            self.fit_intercept,
+            self.validation,
+        )
 
-    def for_penalty(self, sample_weight):
-        """The problem and the weights (input order) that the penalty is chosen on."""
+    def for_penalty(self, sample_weight: Tensor) -> tuple["Problem", Tensor]:
+        """Return the problem and the weights (input order) that the penalty is chosen on."""
         return self, sample_weight
 
-    # Where outputs share their coefficients, a sample has several rows: see `JointProblem`.
-
     @property
-    def row_targets(self):
-        """Targets of the rows of the ridge model."""
-        return self.targets
-
-    @property
-    def validation_rows(self):
-        """Features of the validation set, one row each."""
+    def validation_rows(self) -> Tensor:
+        """Features (m, p) of the validation set."""
+        assert self.validation is not None
         return self.validation[0]
 
-    def by_sample(self, row_array):
-        """Answers for rows as answers for samples."""
-        return row_array
+    def predict_validation(self, smoother: Smoother) -> Tensor:
+        """Predictions (m, k) of the validation set, initial outputs not added."""
+        return smoother.predict(self.validation_rows, self.targets)
 
-    def by_row(self, sample_array):
-        """Answers for samples as answers for rows."""
-        return sample_array
-
-    def predictions(self, row_predictions):
-        """Predictions of rows as those of samples (n, k)."""
-        return row_predictions
-
-    def sum_over_outputs(self, row_derivative):
-        """Derivative with respect to the weights of samples."""
-        return row_derivative
-
-    def coefficients(self, smoother):
-        """Coefficients and intercept of the model itself."""
+    def coefficients(self, smoother: Smoother) -> tuple[Tensor, Tensor]:
+        """Coefficients (p, k) and intercept (k,), float64."""
         return smoother.coefficients(self.targets)

@@ -1,12 +1,68 @@
-"""What the ridge model is fitted to, a block of rows at a time.
+"""Targets of a ridge model, written out for a block of rows at a time.
 
-One-hot classes are written out per block only; all n x k of them are never stored.
+One-hot classes are never stored as an array (n, k).
 """
 
+from abc import ABC, abstractmethod
+from typing import Self
+
 import torch
+from torch import Tensor
 
 
-class ClassTargets:
+class Targets(ABC):
+    """Targets of n rows and k outputs.
+
+    Parameters
+    ----------
+    n_rows, n_outputs : int
+    initial_outputs : tensor of shape (n, k), optional
+        Outputs of the network before training, which are added to every prediction.
+    """
+
+    def __init__(self, n_rows: int, n_outputs: int, initial_outputs: Tensor | None):
+        self.n_rows, self.n_outputs = n_rows, n_outputs
+        self.initial_outputs = initial_outputs
+
+    @abstractmethod
+    def block(self, rows: slice | Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the targets (m, k) of some rows, as a new tensor."""
+
+    @abstractmethod
+    def select(self, rows: slice | Tensor) -> Self:
+        """Return the targets of some rows, a slice or int64 positions."""
+
+    @abstractmethod
+    def concatenate(self, others: list[Self]) -> Self:
+        """Return these targets followed by others of the same kind."""
+
+    def ridge_values(
+        self, rows: slice | Tensor, dtype: torch.dtype, mean: Tensor | None = None
+    ) -> Tensor:
+        """Return what the ridge model is fitted to: targets minus initial outputs, (m, k).
+
+        Parameters
+        ----------
+        rows : slice or int64 tensor of shape (m,)
+        dtype : torch.dtype
+            Of the result if there is a ``mean``; otherwise the targets' own if that is wider.
+        mean : tensor of shape (k,), float64, optional
+            Is subtracted.
+        """
+        values = self.block(rows, dtype)
+        if self.initial_outputs is not None:
+            values = values - self.initial_outputs[rows].to(values.dtype)
+        return values if mean is None else (values - mean.to(values.dtype)).to(dtype)
+
+    def _initial(self, rows: slice | Tensor) -> Tensor | None:
+        return None if self.initial_outputs is None else self.initial_outputs[rows]
+
+    def _joined_initial(self, others: "list[Self]") -> Tensor | None:
+        parts = [part.initial_outputs for part in (self, *others)]
+        return None if parts[0] is None else torch.cat([p for p in parts if p is not None])
+
+
+class ClassTargets(Targets):
     """One-hot targets from integer labels.
 
     Parameters
@@ -16,60 +72,55 @@ class ClassTargets:
     n_outputs : int
         Number of classes k.
     initial_outputs : tensor of shape (n, k), optional
-        Outputs of the unadapted network, added to every prediction.
+        Outputs of the network before training, which are added to every prediction.
     """
 
-    def __init__(self, labels, n_outputs, initial_outputs=None):
+    def __init__(self, labels: Tensor, n_outputs: int, initial_outputs: Tensor | None = None):
+        super().__init__(labels.shape[0], n_outputs, initial_outputs)
         self.labels = labels
-        self.n_outputs = n_outputs
-        self.n_rows = labels.shape[0]
-        self.initial_outputs = initial_outputs
 
-    def block(self, rows, dtype):
-        """One-hot targets (m, k) of ``rows``."""
+    def block(self, rows: slice | Tensor, dtype: torch.dtype) -> Tensor:
+        """Return one-hot targets (m, k) of some rows."""
         labels = self.labels[rows]
         dense = torch.zeros((labels.shape[0], self.n_outputs), dtype=dtype, device=labels.device)
         return dense.scatter_(1, labels[:, None], 1.0)
 
-    def select(self, rows):
-        """Return the targets of ``rows``, an int64 tensor."""
-        initial = self.initial_outputs
-        return ClassTargets(
-            self.labels[rows], self.n_outputs, None if initial is None else initial[rows]
-        )
+    def select(self, rows: slice | Tensor) -> "ClassTargets":
+        """Return the targets of some rows, a slice or int64 positions."""
+        return ClassTargets(self.labels[rows], self.n_outputs, self._initial(rows))
+
+    def concatenate(self, others: "list[ClassTargets]") -> "ClassTargets":
+        """Return these targets followed by others with the same classes."""
+        labels = torch.cat([part.labels for part in (self, *others)])
+        return ClassTargets(labels, self.n_outputs, self._joined_initial(others))
 
 
-class ValueTargets:
+class ValueTargets(Targets):
     """Numeric targets.
 
-    They keep their own precision until centred: rounding a large mean would cost digits.
+    They keep their own precision until they are centered: rounding a large mean would cost digits.
 
     Parameters
     ----------
     values : tensor of shape (n, k)
     initial_outputs : tensor of shape (n, k), optional
-        Outputs of the unadapted network, added to every prediction.
+        Outputs of the network before training, which are added to every prediction.
     """
 
-    def __init__(self, values, initial_outputs=None):
+    def __init__(self, values: Tensor, initial_outputs: Tensor | None = None):
+        super().__init__(values.shape[0], values.shape[1], initial_outputs)
         self.values = values
-        self.n_rows, self.n_outputs = values.shape
-        self.initial_outputs = initial_outputs
 
-    def block(self, rows, dtype):
-        """Targets (m, k) of ``rows``, in ``dtype`` or their own, whichever is wider."""
+    def block(self, rows: slice | Tensor, dtype: torch.dtype) -> Tensor:
+        """Return targets (m, k) of some rows, in ``dtype`` or their own, whichever is wider."""
         # A copy, as in ClassTargets: callers write into it, and the values may be the user's y.
         return self.values[rows].to(torch.promote_types(dtype, self.values.dtype), copy=True)
 
-    def select(self, rows):
-        """Return the targets of ``rows``, an int64 tensor."""
-        initial = self.initial_outputs
-        return ValueTargets(self.values[rows], None if initial is None else initial[rows])
+    def select(self, rows: slice | Tensor) -> "ValueTargets":
+        """Return the targets of some rows, a slice or int64 positions."""
+        return ValueTargets(self.values[rows], self._initial(rows))
 
-
-def ridge_targets(targets, rows, dtype):
-    """What the ridge model is fitted to at ``rows``: targets minus initial outputs (m, k)."""
-    dense = targets.block(rows, dtype)
-    if targets.initial_outputs is None:
-        return dense
-    return dense - targets.initial_outputs[rows].to(dense.dtype)
+    def concatenate(self, others: "list[ValueTargets]") -> "ValueTargets":
+        """Return these targets followed by others."""
+        values = torch.cat([part.values for part in (self, *others)])
+        return ValueTargets(values, self._joined_initial(others))

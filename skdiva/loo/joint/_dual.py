@@ -1,8 +1,8 @@
-"""Weighted ridge whose outputs share the coefficients, factorised over (sample, output) pairs.
+"""Weighted ridge whose outputs share the coefficients, factorized over (sample, output) pairs.
 
-As ``dual.py``, from a Gram matrix K alone, with one unpenalised intercept per output. With
-s = sqrt(a) on the rows of positive weight, F holding s in the column of the row's output, K centred
-by the weighted mean of every output, S = s K s + alpha I and S' = S + mu F F',
+As ``DualSmoother``, from a Gram matrix K alone, with one unpenalized intercept per output. With
+s = sqrt(a) on the rows of positive weight, F holding s in the column of the row's output, K
+centered by the weighted mean of every output, S = s K s + alpha I and S' = S + mu F F',
 
     I - s H s = alpha S'^-1 - [alpha / (alpha + mu sum a)] F F' / sum a.
 
@@ -11,22 +11,26 @@ the dual coefficients are - a e / alpha, with e the residuals.
 """
 
 import torch
+from torch import Tensor
 
-from skdiva.loo._targets import ridge_targets
+from skdiva.loo._targets import Targets
 from skdiva.loo.joint._gram import center_gram
-from skdiva.loo.ridge._dual import LARGEST_INVERSE_ERROR, DualSmoother
-from skdiva.loo.ridge._precision import (
+from skdiva.loo.ridge import (
+    LARGEST_INVERSE_ERROR,
+    RESOLUTION,
+    HatMatrixSmoother,
     InsufficientPrecisionError,
+    condition_estimate,
     require_condition,
     require_residual_share,
-    resolution,
 )
+from skdiva.loo.rows import Layout
 
 _ROWS = 1024  # converted to the working dtype at a time
 
 
-class JointDualSmoother(DualSmoother):
-    """Answers as ``smoother.Smoother`` demands; H is formed, (n k, n k), one column of targets.
+class JointDualSmoother(HatMatrixSmoother):
+    """Answers as `Smoother` demands; H is formed, (n k, n k), for one column of targets.
 
     Parameters
     ----------
@@ -44,7 +48,16 @@ class JointDualSmoother(DualSmoother):
     dtype : torch.dtype
     """
 
-    def __init__(self, gram, layout, n_outputs, sample_weight, alpha, fit_intercept, dtype):
+    def __init__(
+        self,
+        gram: Tensor,
+        layout: Layout,
+        n_outputs: int,
+        sample_weight: Tensor,
+        alpha: float,
+        fit_intercept: bool,
+        dtype: torch.dtype,
+    ):
         self.gram, self.layout, self.dtype, self.n_outputs = gram, layout, dtype, n_outputs
         self.sample_weight = sample_weight.to(dtype)
         self.alpha, self.fit_intercept = alpha, fit_intercept
@@ -52,25 +65,25 @@ class JointDualSmoother(DualSmoother):
         self._mean_weight = per_sample / per_sample.sum()  # (n,), adds up to 1
         self._inverse_total = 1 / float(per_sample.sum()) if fit_intercept else 0.0
         self._training = torch.nonzero(self.sample_weight > 0)[:, 0]
-        self._idle = torch.nonzero(self.sample_weight == 0)[:, 0]
+        self._zero = torch.nonzero(self.sample_weight == 0)[:, 0]
         self._root = self.sample_weight[self._training].sqrt()
         operator = self._operator()
         self.one_minus_leverage = torch.ones_like(self.sample_weight)
         self.one_minus_leverage[self._training] = operator.diagonal()
-        self._hat = self._hat_within(operator)
-        if self._idle.numel():
-            self._hat = self._with_idle(self._hat)
-        self.leverage = self._hat.diagonal().clone()
-        self._hat.fill_diagonal_(0)
+        self.off_diagonal = self._hat_within(operator)
+        if self._zero.numel():
+            self.off_diagonal = self._with_zero_weight(self.off_diagonal)
+        self.leverage = self.off_diagonal.diagonal().clone()
+        self.off_diagonal.fill_diagonal_(0)
 
-    def _centered(self, gram):
+    def _centered(self, gram: Tensor) -> Tensor:
         weight = self._mean_weight.to(self.dtype)
         return center_gram(gram, weight, self.n_outputs) if self.fit_intercept else gram
 
-    def _operator(self):
+    def _operator(self) -> Tensor:
         """I - s H s of the training rows, made in the memory of one matrix."""
         system = self._centered(self.gram.to(self.dtype, copy=True))
-        if self._idle.numel():
+        if self._zero.numel():
             system = system[self._training][:, self._training]
         system.mul_(self._root).mul_(self._root[:, None])
         mean_eigenvalue = float(system.diagonal().mean())
@@ -81,8 +94,9 @@ class JointDualSmoother(DualSmoother):
         info = torch.empty((), dtype=torch.int32, device=system.device)
         torch.linalg.cholesky_ex(system, out=(system, info))
         if int(info) != 0:
-            raise InsufficientPrecisionError("the penalised Gram matrix is not positive definite")
-        require_condition(_Factorised(system, diagonal), system, LARGEST_INVERSE_ERROR)
+            raise InsufficientPrecisionError("the penalized Gram matrix is not positive definite")
+        condition = condition_estimate(diagonal, lambda v: system @ (system.T @ v), system)
+        require_condition(condition, self.dtype, LARGEST_INVERSE_ERROR)
         torch.cholesky_inverse(system, out=system)
         inverse_diagonal = system.diagonal().clone()
         system.mul_(self.alpha)
@@ -90,10 +104,10 @@ class JointDualSmoother(DualSmoother):
         self._add_intercepts(system, -share * self._inverse_total)
         # Rounding errors are relative to what the intercepts' correction was subtracted from.
         shares = system.diagonal() / (self.alpha * inverse_diagonal)
-        require_residual_share(float(shares.min()), self.dtype, resolution(self.dtype))
+        require_residual_share(float(shares.min()), self.dtype, RESOLUTION[self.dtype])
         return system
 
-    def _add_intercepts(self, matrix, factor):
+    def _add_intercepts(self, matrix: Tensor, factor: float) -> None:
         """Add ``factor`` F F' in place."""
         if factor:
             root = self._root[:: self.n_outputs]
@@ -101,58 +115,56 @@ class JointDualSmoother(DualSmoother):
             same_output = matrix.unflatten(1, shape).unflatten(0, shape).diagonal(dim1=1, dim2=3)
             same_output += factor * torch.outer(root, root)[..., None]
 
-    def _hat_within(self, operator):
+    def _hat_within(self, operator: Tensor) -> Tensor:
         """H of the training rows, in the memory of I - s H s."""
         diagonal = (1 - operator.diagonal()) / self._root.square()
         hat = operator.neg_().div_(self._root).div_(self._root[:, None])
         hat.diagonal().copy_(diagonal)
         return hat
 
-    def _with_idle(self, within):
+    def _with_zero_weight(self, within: Tensor) -> Tensor:
         """H of all rows: rows of weight zero are predicted, and train nothing."""
-        training, idle = self._training, self._idle
+        training, zero = self._training, self._zero
         gram = self._centered(self.gram.to(self.dtype, copy=True))
         hat = torch.empty_like(gram)
         hat[training[:, None], training] = within
-        pulled = gram[training][:, idle]
+        pulled = gram[training][:, zero]
         across = self._solve(within, pulled)
         explained = pulled.T @ (self._weight * across) / self.alpha
-        inner = (gram[idle][:, idle] - explained) / self.alpha
-        same = self._same_output(len(training), len(idle))
-        hat[training[:, None], idle] = across / self.alpha + same
-        hat[idle[:, None], training] = hat[training[:, None], idle].T
-        hat[idle[:, None], idle] = inner + self._same_output(len(idle), len(idle))
+        inner = (gram[zero][:, zero] - explained) / self.alpha
+        same = self._same_output(len(training), len(zero))
+        hat[training[:, None], zero] = across / self.alpha + same
+        hat[zero[:, None], training] = hat[training[:, None], zero].T
+        hat[zero[:, None], zero] = inner + self._same_output(len(zero), len(zero))
         return hat
 
     @property
-    def _weight(self):
+    def _weight(self) -> Tensor:
         return self.sample_weight[self._training, None]
 
-    def _solve(self, hat, values):
+    def _solve(self, hat: Tensor, values: Tensor) -> Tensor:
         """s^-1 (I - s H s) s times ``values`` (training rows, m); ``hat`` has its diagonal."""
         return values - hat @ (self._weight * values)
 
-    def _gram_times(self, values):
+    def _gram_times(self, values: Tensor) -> Tensor:
         """K values, without a copy of K in another dtype."""
         return torch.cat([rows.to(self.dtype) @ values for rows in self.gram.split(_ROWS)])
 
-    def _same_output(self, n_rows, n_columns):
+    def _same_output(self, n_rows: int, n_columns: int) -> Tensor:
         """The intercepts' share of a block of H, 1 / sum a where outputs are the same."""
         identity = torch.eye(self.n_outputs, dtype=self.dtype, device=self.gram.device)
         shape = (n_rows // self.n_outputs, n_columns // self.n_outputs)
         return self._inverse_total * identity.repeat(*shape)
 
-    def _centered_targets(self, targets):
+    def centered_targets(self, targets: Targets) -> tuple[Tensor, Tensor]:
         """Targets (n k, 1) minus the weighted mean of their output, and the means (1, k)."""
-        values = ridge_targets(targets, slice(None), torch.float64).unflatten(
-            0, (-1, self.n_outputs)
-        )
+        values = targets.ridge_values(slice(None), torch.float64).unflatten(0, (-1, self.n_outputs))
         mean = torch.zeros(self.n_outputs, dtype=torch.float64, device=values.device)
         if self.fit_intercept:
             mean = self._mean_weight @ values[..., 0]
         return (values[..., 0] - mean).to(self.dtype).reshape(-1, 1), mean
 
-    def coefficients(self, targets):
+    def coefficients(self, targets: Targets) -> tuple[Tensor, Tensor]:
         """Return dual coefficients (n k, 1) and intercepts (k,), float64.
 
         Predictions are those of rows whose inner products with the training rows, as given, are
@@ -161,66 +173,42 @@ class JointDualSmoother(DualSmoother):
         duals = -(self.sample_weight[:, None] / self.alpha) * self.residuals(targets)
         intercept = torch.zeros(self.n_outputs, dtype=torch.float64, device=duals.device)
         if self.fit_intercept:
-            _, mean = self._centered_targets(targets)
+            _, mean = self.centered_targets(targets)
             explained = self._gram_times(duals).reshape(-1, self.n_outputs)
             intercept = mean - self._mean_weight @ explained.double()
         return duals, intercept
 
-    def predict(self, features, targets):
+    def predict(self, features: Tensor, targets: Targets) -> Tensor:
         """Predictions (m k, 1) at rows with the inner products ``features`` (m k, n k)."""
         duals, intercept = self.coefficients(targets)
         plain = (features.to(self.dtype) @ duals).reshape(-1, self.n_outputs)
         return (plain + intercept).reshape(-1, 1)
 
-    def adjoint(self, features, values):
+    def adjoint(self, features: Tensor, values: Tensor) -> Tensor:
         """sum_v H_jv values_v over other rows v, for every training row j: (n k, 1)."""
         values = values.to(self.dtype)
         moment = features.to(self.dtype).T @ values
         if self.fit_intercept:
             moment = self._center_moment(moment, values)
-        training, idle = self._training, self._idle
-        hat = self._hat[training][:, training] if idle.numel() else self._hat
+        training, zero = self._training, self._zero
+        hat = self.off_diagonal[training][:, training] if zero.numel() else self.off_diagonal
         share = self.one_minus_leverage[training, None]
         trained = moment[training]
         solved = share * trained - hat @ (self._weight * trained)
         out = torch.empty_like(moment)
         out[training] = solved / self.alpha
-        if idle.numel():
-            gram = self._centered(self.gram.to(self.dtype, copy=True))[idle][:, training]
-            out[idle] = (moment[idle] - gram @ (self._weight * solved) / self.alpha) / self.alpha
+        if zero.numel():
+            gram = self._centered(self.gram.to(self.dtype, copy=True))[zero][:, training]
+            out[zero] = (moment[zero] - gram @ (self._weight * solved) / self.alpha) / self.alpha
         total = values.reshape(-1, self.n_outputs).sum(dim=0) * self._inverse_total
         return out + total.repeat(len(out) // self.n_outputs)[:, None]
 
-    def _center_moment(self, moment, values):
-        """From inner products with the given rows to those with centred rows, on both sides."""
+    def _center_moment(self, moment: Tensor, values: Tensor) -> Tensor:
+        """From inner products with the given rows to those with centered rows, on both sides."""
         weight = self._mean_weight.to(self.dtype)
-        # The other rows are centred by the same weighted means: subtract what the means pull.
+        # The other rows are centered by the same weighted means: subtract what the means pull.
         total = values.reshape(-1, self.n_outputs).sum(dim=0)
         means = torch.outer(weight, total).reshape(-1, 1)
         moment = moment - self._gram_times(means)
         by_output = moment.reshape(-1, self.n_outputs)
         return (by_output - weight @ by_output).reshape(-1, 1)
-
-    def new_row_form(self, *_sums):
-        """Not offered: new rows need the Jacobians of all training rows."""
-        raise ValueError(
-            "Scores of new rows by the derivative need all parameters of the linearised network "
-            "for every training row. Expected fewer features than outputs of all samples; project "
-            "them with n_components, or use another criterion."
-        )
-
-    adjoint_form = new_row_form
-
-
-class _Factorised:
-    """The matrix L L' that was overwritten by L."""
-
-    def __init__(self, factor, diagonal):
-        self._factor, self._diagonal = factor, diagonal
-        self.shape, self.dtype, self.device = factor.shape, factor.dtype, factor.device
-
-    def diagonal(self):
-        return self._diagonal
-
-    def __matmul__(self, vector):
-        return self._factor @ (self._factor.T @ vector)

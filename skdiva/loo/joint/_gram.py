@@ -1,22 +1,23 @@
-"""The Gram matrix of per-output Jacobians, summed over tiles of parameters.
+"""Gram matrix of per-output Jacobians, summed over tiles of parameters.
 
 All outputs share the parameters, so the rows of the ridge model are pairs (sample, output), and
 their inner products are all that it needs to know: n k x n k numbers, however many parameters
 there are.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from skdiva.loo.ridge._products import add_symmetric_product, zeros_square
+from skdiva.loo.ridge import add_symmetric_product
 
-_COLUMNS = 2048  # centred at a time: the copy is small
+_COLUMNS = 2048  # centered at a time: the copy is small
 
 
 class JointGram(NamedTuple):
-    """Inner products of Jacobian rows, best centred by the mean over the training samples.
+    """Inner products of Jacobian rows, best centered by the mean over the training samples.
 
     Attributes
     ----------
@@ -30,7 +31,9 @@ class JointGram(NamedTuple):
     validation: Tensor | None = None
 
     @classmethod
-    def from_tiles(cls, tiles, n_train, *, center=True):
+    def from_tiles(
+        cls, tiles: Iterable[Tensor], n_train: int, *, center: bool = True
+    ) -> "JointGram":
         """Sum the inner products over tiles of columns.
 
         Parameters
@@ -40,33 +43,40 @@ class JointGram(NamedTuple):
         n_train : int
             Number of training samples; they come first.
         center : bool, default=True
-            Subtract the mean of every output over the training samples: where there are intercepts
-            it changes nothing but the size of the numbers.
+            Whether to subtract the mean of every output over the training samples: with intercepts
+            this changes nothing but the size of the numbers.
 
         Returns
         -------
         JointGram
+
+        Raises
+        ------
+        ValueError
+            If there are no columns.
         """
         train = across = None
-        parts = (part for tile in tiles for part in tile.split(_COLUMNS, dim=2))
-        for part in parts:
+        n_outputs = 0
+        for part in (part for tile in tiles for part in tile.split(_COLUMNS, dim=2)):
             n_outputs = part.shape[1]
             if center:
                 part = part - part[:n_train].mean(dim=0)
             part = part.flatten(0, 1)
             rows, others = part[: n_train * n_outputs], part[n_train * n_outputs :]
-            if train is None:
-                train = zeros_square(rows.T)
+            if train is None or across is None:
+                train = rows.new_zeros((len(rows), len(rows)))
                 across = rows.new_zeros((len(others), len(rows)))
             add_symmetric_product(train, rows.T, rows.T)
             across.addmm_(others, rows.T)
+        if train is None or across is None:
+            raise ValueError("Expected tiles with columns of the Jacobian, got none.")
         _mirror_upper_in_place(train)
         shape = (-1, n_outputs, n_train * n_outputs)
         return cls(train.reshape(shape), across.reshape(shape) if len(across) else None)
 
 
-def center_gram(gram, weight, n_outputs):
-    """Centre rows and columns in place by the weighted mean of every output.
+def center_gram(gram: Tensor, weight: Tensor, n_outputs: int) -> Tensor:
+    """Center rows and columns in place by the weighted mean of every output.
 
     Parameters
     ----------
@@ -75,6 +85,11 @@ def center_gram(gram, weight, n_outputs):
         Adds up to 1.
     n_outputs : int
         k.
+
+    Returns
+    -------
+    tensor of shape (n * k, n * k)
+        ``gram`` itself.
     """
     by_column = gram.unflatten(1, (-1, n_outputs))
     by_column -= torch.einsum("rnk,n->rk", by_column, weight)[:, None]
@@ -83,7 +98,7 @@ def center_gram(gram, weight, n_outputs):
     return gram
 
 
-def _mirror_upper_in_place(matrix, block=1024):
+def _mirror_upper_in_place(matrix: Tensor, block: int = 1024) -> None:
     """Fill the lower triangle from the upper one without a second matrix."""
     n = len(matrix)
     for start in range(0, n, block):

@@ -1,4 +1,4 @@
-"""A ridge problem whose outputs share the coefficients: the linearised network (paper sec. 3.1).
+"""Joint ridge problem: the outputs of a sample share the coefficients (paper sec. 3.1).
 
 The prediction of output c at sample i is F0_ic + z_ic' w + b_c, with z_ic the Jacobian of that
 output and an intercept per output. Every pair (i, c) is a row of the ridge model; the k rows of a
@@ -6,20 +6,21 @@ sample have one weight, are left out together, and their predictions meet in the
 """
 
 import torch
+from torch import Tensor
 
-from skdiva.loo._problem import Problem
-from skdiva.loo._targets import ValueTargets, ridge_targets
+from skdiva.loo._problem import RidgeProblem
+from skdiva.loo._targets import Targets, ValueTargets
 from skdiva.loo.joint._dual import JointDualSmoother
 from skdiva.loo.joint._gram import JointGram
 from skdiva.loo.joint._spectrum import JointSpectrum
-from skdiva.loo.ridge._primal import PrimalSmoother
-from skdiva.loo.rows._source import Block, Layout, TensorRows
+from skdiva.loo.ridge import PrimalSmoother, Smoother
+from skdiva.loo.rows import Block, InMemoryRows, Layout, SourceBlocks
 
-# Of the Gram matrix whose eigenvectors give the losses of all penalties: larger ones take minutes.
-_MOST_DECOMPOSED_ROWS = 4096
+# Rows of the Gram matrix whose eigenvectors give the losses of all penalties: more take minutes.
+MOST_DECOMPOSED_ROWS = 4096
 
 
-class JointProblem(Problem):
+class JointProblem(RidgeProblem):
     """Per-output features, targets and loss of a weighted ridge model with shared coefficients.
 
     Parameters
@@ -30,110 +31,116 @@ class JointProblem(Problem):
         Of k outputs.
     validation : tuple of (tensor of shape (m, k, p), targets), optional
         With a `JointGram`: (its ``validation``, targets).
-    loss, fit_intercept, validation_weight, groups, batch_size
+    max_decomposed_rows : int, default=4096
+        Largest number of rows, n * k, of a Gram matrix that the penalty is chosen on; of larger
+        ones some samples are drawn.
+    groups, loss, fit_intercept, validation_weight, budget
         As in `Problem`.
     """
 
-    def __init__(self, features, targets, *, groups=None, validation=None, **how):
-        self.by_gram = isinstance(features, JointGram)
-        if self.by_gram:
-            features = features.train
+    def __init__(
+        self,
+        features: Tensor | JointGram,
+        targets: Targets,
+        *,
+        groups: Tensor | None = None,
+        validation: tuple | None = None,
+        max_decomposed_rows: int = MOST_DECOMPOSED_ROWS,
+        **how,
+    ):
+        self.gram_only = isinstance(features, JointGram)
+        self.features = features.train if isinstance(features, JointGram) else features
+        self.max_decomposed_rows = max_decomposed_rows
         self._given = targets, groups, how
-        super().__init__(features, targets, groups=groups, validation=validation, **how)
+        super().__init__(
+            len(self.features), self.features.shape[2], self.features.dtype, self.features.device,
+            targets, groups=groups, validation=validation, **how,
+        )  # fmt: skip
         self.n_outputs = targets.n_outputs
         self.row_layout = _expanded(self.layout, self.n_outputs)
-        self._center = features.new_zeros(features.shape[1:], dtype=torch.float64)
-        if self.fit_intercept and not self.by_gram:
-            self._center = features.mean(dim=0, dtype=torch.float64)
+        self._center = self.features.new_zeros(self.features.shape[1:], dtype=torch.float64)
+        if self.fit_intercept and not self.gram_only:
+            self._center = self.features.mean(dim=0, dtype=torch.float64)
         self.shift = self._target_means()
-        self._row_targets = self._flat_targets()
+        self.row_targets = self._flat_targets()
 
-    def _target_means(self):
+    def _target_means(self) -> Tensor:
         """Means (k,) of what the model is fitted to, for the intercepts to start from."""
-        dense = ridge_targets(self.targets, slice(None), torch.float64)
+        dense = self.targets.ridge_values(slice(None), torch.float64)
         return dense.mean(dim=0) if self.fit_intercept else torch.zeros_like(dense[0])
 
-    def _flat_targets(self):
+    def _flat_targets(self) -> ValueTargets:
+        """Targets (n k, 1) of the rows, their means subtracted."""
         dense = self.targets.block(slice(None), torch.float64) - self.shift
         initial = self.targets.initial_outputs
         flat = None if initial is None else initial.reshape(-1, 1)
         return ValueTargets(dense.reshape(-1, 1), flat)
 
     @property
-    def row_targets(self):
-        """Targets (n k, 1) of the rows, their means taken off."""
-        return self._row_targets
-
-    def _row_weight(self, sample_weight):
-        return sample_weight.repeat_interleave(self.n_outputs)
-
-    @property
-    def center(self):
-        """Means (k, p), float64, that are taken off the features; None without intercepts."""
+    def center(self) -> Tensor | None:
+        """Means (k, p), float64, that are subtracted from the features; None if no intercepts."""
         return self._center if self.fit_intercept else None
 
-    def augmented(self, features):
-        """Rows of the ridge model from features (m, k, p)."""
-        return augmented_rows(features, self.center)
-
-    def visited_gram(self):
+    def visited_gram(self) -> Tensor:
         """Inner products (n k, n k) of the rows, in visiting order."""
         gram = self.features.flatten(0, 1)
         order = self.row_layout.order
         return gram if order is None else gram[order][:, order]
 
-    def smoother(self, sample_weight, alpha, dtype):
-        """Factorise at the weights (visiting order)."""
-        weight = self._row_weight(sample_weight)
-        if self.by_gram:
+    def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> Smoother:
+        """Factorize at the weights (visiting order)."""
+        weight = sample_weight.repeat_interleave(self.n_outputs)
+        if self.gram_only:
             return JointDualSmoother(
                 self.visited_gram(), self.row_layout, self.n_outputs, weight, alpha,
                 self.fit_intercept, dtype,
             )  # fmt: skip
-        rows = self.augmented(self.features)
-        penalty = rows.new_full((rows.shape[1],), alpha, dtype=dtype)
+        features = augmented_rows(self.features, self.center)
+        penalty = features.new_full((features.shape[1],), alpha, dtype=dtype)
         penalty[self.features.shape[2] :] = 0.0  # the intercepts
-        return PrimalSmoother(TensorRows(rows, self.row_layout, dtype), weight, penalty, False)
+        rows = SourceBlocks(InMemoryRows(features), self.row_layout, dtype, self.budget)
+        return PrimalSmoother(rows, weight, penalty, False)
 
-    def spectrum(self, sample_weight, dtype):
+    def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> JointSpectrum:
         """Decompose at the weights (visiting order), for the search of the penalty."""
-        return JointSpectrum(self, sample_weight, dtype)
+        gram = self.visited_gram() if self.gram_only else None
+        features = None if self.gram_only else self.layout.arrange(self.features)
+        validation = self.validation
+        if validation is not None:
+            rows = self.validation_rows if self.gram_only else validation[0]
+            values = validation[1].ridge_values(slice(None), torch.float64) - self.shift
+            validation = rows, values
+        return JointSpectrum(
+            features, gram, self.row_layout, self.row_targets, sample_weight,
+            self.validation_weight, self.fit_intercept, validation,
+            dtype=dtype, budget=self.budget,
+        )  # fmt: skip
 
     @property
-    def validation_rows(self):
+    def validation_rows(self) -> Tensor:
         """Rows of the validation set: augmented features, or inner products in visiting order."""
+        assert self.validation is not None
         features = self.validation[0]
-        if not self.by_gram:
-            return self.augmented(features)
+        if not self.gram_only:
+            return augmented_rows(features, self.center)
         order = self.row_layout.order
         rows = features.flatten(0, 1)
         return rows if order is None else rows[:, order]
 
-    def by_sample(self, row_array):
-        """Answers (n k,) or (n k, 1) for rows as (n, k) for samples."""
-        return row_array.reshape(-1, self.n_outputs)
+    def predict_validation(self, smoother: Smoother) -> Tensor:
+        """Predictions (m, k) of the validation set, initial outputs not added."""
+        rows = smoother.predict(self.validation_rows, self.row_targets)
+        return rows.reshape(-1, self.n_outputs) + self.shift.to(rows.dtype)
 
-    def by_row(self, sample_array):
-        """Answers (n, k) for samples as (n k, 1) for rows."""
-        return sample_array.reshape(-1, 1)
-
-    def predictions(self, row_predictions):
-        """Predictions of rows as those of samples (n, k)."""
-        return self.by_sample(row_predictions) + self.shift.to(row_predictions.dtype)
-
-    def sum_over_outputs(self, row_derivative):
-        """The k rows of a sample share its weight."""
-        return self.by_sample(row_derivative).sum(dim=1)
-
-    def coefficients(self, smoother):
+    def coefficients(self, smoother: Smoother) -> tuple[Tensor, Tensor]:
         """Coefficients and intercepts (k,), float64, of the model itself.
 
         Coefficients (p,) for the columns of ``features``; of a `JointGram`, (n * k,) for its rows.
         """
         coef, intercept = smoother.coefficients(self.row_targets)
         coef = coef[:, 0]
-        if self.by_gram:
-            coef = self.layout.restore(self.by_sample(coef)).flatten()
+        if self.gram_only:
+            coef = self.layout.restore(coef.reshape(-1, self.n_outputs)).flatten()
             return coef, self.shift + intercept
         n_columns = self.features.shape[2]
         coef, intercept = coef[:n_columns], coef[n_columns:].double()
@@ -141,10 +148,10 @@ class JointProblem(Problem):
             return coef, self.shift
         return coef, self.shift + intercept - self._center @ coef.double()
 
-    def for_penalty(self, sample_weight):
-        """The problem and weights to choose the penalty on: some samples of a large Gram matrix."""
-        n_samples = _MOST_DECOMPOSED_ROWS // self.n_outputs
-        if not self.by_gram or len(sample_weight) <= n_samples:
+    def for_penalty(self, sample_weight: Tensor) -> tuple["JointProblem", Tensor]:
+        """Return a problem and weights to choose the penalty on: some samples of a large Gram."""
+        n_samples = self.max_decomposed_rows // self.n_outputs
+        if not self.gram_only or len(sample_weight) <= n_samples:
             return self, sample_weight
         generator = torch.Generator().manual_seed(0)
         held = torch.nonzero(sample_weight > 0)[:, 0]
@@ -152,7 +159,7 @@ class JointProblem(Problem):
         samples = held[drawn].sort().values
         return self._select(samples), sample_weight[samples]
 
-    def _select(self, samples):
+    def _select(self, samples: Tensor) -> "JointProblem":
         """The problem of some samples."""
         targets, groups, how = self._given
         rows = samples[:, None] * self.n_outputs + torch.arange(
@@ -173,8 +180,8 @@ class JointProblem(Problem):
         )
 
 
-def augmented_rows(features, center):
-    """Rows (m k, p + k) of features (m, k, p): centred, and an indicator of the output.
+def augmented_rows(features: Tensor, center: Tensor | None) -> Tensor:
+    """Rows (m k, p + k) of features (m, k, p): centered, and an indicator of the output.
 
     ``center`` (k, p) is that of a `JointProblem`; None (no intercepts) leaves rows (m k, p).
     """
@@ -187,7 +194,7 @@ def augmented_rows(features, center):
     return rows.flatten(0, 1)
 
 
-def _expanded(layout, n_outputs):
+def _expanded(layout: Layout, n_outputs: int) -> Layout:
     """The layout of the (sample, output) rows."""
     blocks = tuple(Block(*(n_outputs * number for number in block)) for block in layout.blocks)
     order = layout.order

@@ -1,100 +1,134 @@
-"""The search of the penalty where outputs share the coefficients.
+"""Spectrum of a joint problem, for the search of its penalty.
 
-As ``penalty.py``: rotated rows u give H(alpha) for every alpha at once, plus 1 / sum(a) where the
+As ``RowSpectrum``: rotated rows u give H(alpha) for every alpha at once, plus 1 / sum(a) where the
 outputs of two rows are the same.
 """
 
 import torch
+from torch import Tensor
 
 from skdiva.loo._penalty import Spectrum
-from skdiva.loo._targets import ValueTargets, ridge_targets
+from skdiva.loo._targets import Targets, ValueTargets
 from skdiva.loo.joint._gram import center_gram
-from skdiva.loo.rows._source import TensorRows
+from skdiva.loo.rows import Budget, InMemoryRows, Layout, SourceBlocks
 
 
 class JointSpectrum(Spectrum):
-    """Rotated rows and eigenvalues of one joint problem (visiting order)."""
+    """Rotated rows and eigenvalues of one joint problem (visiting order).
 
-    def __init__(self, problem, sample_weight, dtype):
-        self.dtype = torch.float64 if problem.by_gram else dtype
-        self.problem, self.n_outputs = problem, problem.n_outputs
+    Parameters
+    ----------
+    features : tensor of shape (n, k, p) or None
+        In visiting order. None: the inner products are given.
+    gram : tensor of shape (n * k, n * k) or None
+        In visiting order.
+    layout : Layout
+        Of the n k rows.
+    row_targets : Targets
+        Of the n k rows.
+    sample_weight, validation_weight : tensors of shape (n,)
+    fit_intercept : bool
+        One intercept per output.
+    validation : tuple or None
+        Features (m, k, p), or inner products (m k, n k) of the validation set, and what is
+        predicted, (m, k).
+    dtype : torch.dtype
+    budget : Budget
+    """
+
+    def __init__(
+        self,
+        features: Tensor | None,
+        gram: Tensor | None,
+        layout: Layout,
+        row_targets: Targets,
+        sample_weight: Tensor,
+        validation_weight: Tensor,
+        fit_intercept: bool,
+        validation: tuple | None,
+        *,
+        dtype: torch.dtype,
+        budget: Budget,
+    ):
+        dtype = dtype if gram is None else torch.float64
+        self.n_outputs = row_targets.n_rows // len(sample_weight)
+        self._gram, self._fit_intercept = gram, fit_intercept
         weight = sample_weight.double()
         self._mean_weight = weight / weight.sum()
-        self.weight = sample_weight.repeat_interleave(self.n_outputs).to(self.dtype)
-        self.judge_weight = problem.validation_weight.repeat_interleave(self.n_outputs)
-        self.judge_total = float(problem.validation_weight.double().sum())
-        self.constant = 1 / float(weight.sum()) if problem.fit_intercept else 0.0
-        self.targets = self._centered_targets()
+        self.weight = sample_weight.repeat_interleave(self.n_outputs).to(dtype)
+        self.validation = validation
+        self.validation_weight = validation_weight.repeat_interleave(self.n_outputs)
+        self.validation_total = float(validation_weight.double().sum())
+        self.constant = 1 / float(weight.sum()) if fit_intercept else 0.0
+        self.targets = self._centered_targets(row_targets)
         self.mean = torch.zeros(1, dtype=torch.float64, device=weight.device)
-        decompose = self._decompose_gram if problem.by_gram else self._decompose_features
-        self.eigenvalues, rotated = decompose()
-        n_rows, n_columns = problem.features.flatten(0, 1).shape
-        self.mean_eigenvalue = float(self.eigenvalues.sum()) / min(n_rows, n_columns)
-        layout = problem.row_layout
-        self.rows = TensorRows(layout.restore(rotated), layout, self.dtype)
-        values = self.targets.values.to(self.dtype)
-        self.moment = rotated.T @ (self.weight[:, None] * values)
+        if gram is None:
+            assert features is not None
+            n_columns = features.shape[2]
+            self.eigenvalues, rotated = self._decompose_features(features.to(dtype))
+        else:
+            n_columns = len(gram)
+            self.eigenvalues, rotated = self._decompose_gram(gram.to(dtype, copy=True))
+        self.mean_eigenvalue = float(self.eigenvalues.sum()) / min(len(rotated), n_columns)
+        self.rows = SourceBlocks(InMemoryRows(layout.restore(rotated)), layout, dtype, budget)
+        self.moment = rotated.T @ (self.weight[:, None] * self.targets.values.to(dtype))
 
-    def _centered_targets(self):
+    def _centered_targets(self, row_targets: Targets) -> ValueTargets:
         """Targets (n k, 1) minus the weighted mean of their output."""
-        values = ridge_targets(self.problem.row_targets, slice(None), torch.float64)
-        values = values.reshape(-1, self.n_outputs)
-        self.target_mean = torch.zeros_like(values[0])
-        if self.problem.fit_intercept:
-            self.target_mean = self._mean_weight @ values
-        return ValueTargets((values - self.target_mean).reshape(-1, 1))
+        values = row_targets.ridge_values(slice(None), torch.float64).reshape(-1, self.n_outputs)
+        self._target_mean = torch.zeros_like(values[0])
+        if self._fit_intercept:
+            self._target_mean = self._mean_weight @ values
+        return ValueTargets((values - self._target_mean).reshape(-1, 1))
 
-    def _decompose_features(self):
-        features = self.problem.layout.arrange(self.problem.features).to(self.dtype)
+    def _decompose_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
         self.center = torch.zeros_like(features[0])
-        if self.problem.fit_intercept:
-            weight = self._mean_weight.to(self.dtype)
+        if self._fit_intercept:
+            weight = self._mean_weight.to(features.dtype)
             # In two steps, as means may be large beside what varies.
             self.center = features.mean(dim=0)
             self.center = self.center + torch.einsum("n,nkp->kp", weight, features - self.center)
         rows = (features - self.center).flatten(0, 1)
         scaled = rows * self.weight.sqrt()[:, None]
-        eigenvalues, self.rotation = torch.linalg.eigh((scaled.T @ scaled).double())
-        self.rotation = self.rotation.to(self.dtype)
-        return eigenvalues.clamp_(min=0).to(self.dtype), rows @ self.rotation
+        eigenvalues, vectors = torch.linalg.eigh((scaled.T @ scaled).double())
+        self.rotation = vectors.to(features.dtype)
+        return eigenvalues.clamp_(min=0).to(features.dtype), rows @ self.rotation
 
-    def _decompose_gram(self):
-        gram = self._centered(self.problem.visited_gram().to(self.dtype, copy=True))
+    def _decompose_gram(self, gram: Tensor) -> tuple[Tensor, Tensor]:
+        if self._fit_intercept:
+            center_gram(gram, self._mean_weight.to(gram.dtype), self.n_outputs)
         root = self.weight.sqrt()
         eigenvalues, vectors = torch.linalg.eigh(root[:, None] * gram * root)
-        present = eigenvalues > eigenvalues[-1] * len(eigenvalues) * torch.finfo(self.dtype).eps
+        present = eigenvalues > eigenvalues[-1] * len(eigenvalues) * torch.finfo(gram.dtype).eps
         eigenvalues, vectors = eigenvalues[present], vectors[:, present]
         self.rotation = root[:, None] * vectors / eigenvalues.sqrt()
         return eigenvalues, gram @ self.rotation
 
-    def _centered(self, gram):
-        if not self.problem.fit_intercept:
-            return gram
-        return center_gram(gram, self._mean_weight.to(self.dtype), self.n_outputs)
-
-    def _whiten(self, rotated, shrunk):
+    def whiten(self, rotated: Tensor, shrunk: Tensor) -> Tensor:
+        """Whitened rows at one penalty, from rotated ones and 1 / (eigenvalues + penalty)."""
         whitened = rotated * shrunk.sqrt()
         if not self.constant:
             return whitened
-        identity = torch.eye(self.n_outputs, dtype=self.dtype, device=rotated.device)
+        identity = torch.eye(self.n_outputs, dtype=rotated.dtype, device=rotated.device)
         constant = (self.constant**0.5 * identity).repeat(len(rotated) // self.n_outputs, 1)
         return torch.cat([whitened, constant], dim=1)
 
-    def _validation_losses(self, coef, n_alphas):
-        features, targets = self.problem.validation
+    def validation_losses(self, coef: Tensor, n_alphas: int) -> Tensor:
+        """Mean squared errors (n_alphas,) of the validation set, for coefficients (q, A)."""
+        assert self.validation is not None
+        rows, values = self.validation
         coef = self.rotation @ coef
-        if self.problem.by_gram:
-            rows = self.problem.validation_rows.to(self.dtype)
-            gram = self.problem.visited_gram().to(self.dtype)
-            # Given inner products are those of rows centred otherwise: what the means predict.
-            offset = self._mean_weight.to(self.dtype) @ (gram @ coef).reshape(
+        if self._gram is None:
+            centered = (rows.to(coef.dtype) - self.center).flatten(0, 1)
+            predictions = (centered @ coef).reshape(-1, self.n_outputs * n_alphas)
+        else:
+            gram = self._gram.to(coef.dtype)
+            # Given inner products are those of rows centered otherwise: what the means predict.
+            offset = self._mean_weight.to(coef.dtype) @ (gram @ coef).reshape(
                 -1, self.n_outputs * n_alphas
             )
-            predictions = (rows @ coef).reshape(-1, self.n_outputs * n_alphas) - offset
-        else:
-            centered = (features.to(self.dtype) - self.center).flatten(0, 1)
-            predictions = (centered @ coef).reshape(-1, self.n_outputs * n_alphas)
+            plain = rows.to(coef.dtype) @ coef
+            predictions = plain.reshape(-1, self.n_outputs * n_alphas) - offset
         predictions = predictions.reshape(-1, self.n_outputs, n_alphas)
-        values = ridge_targets(targets, slice(None), torch.float64) - self.problem.shift
-        residuals = predictions.double() - (values - self.target_mean)[..., None]
-        return residuals.square().sum(dim=(0, 1)) / targets.n_rows
+        residuals = predictions.double() - (values - self._target_mean)[..., None]
+        return residuals.square().sum(dim=(0, 1)) / len(values)

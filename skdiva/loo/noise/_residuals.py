@@ -1,16 +1,17 @@
-"""How far a target is from what the other rows predict for it, in standard deviations."""
+"""Standardized leave-one-out residuals: robust scales and deviations."""
 
 import torch
+from torch import Tensor
 
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
 _MEAN_DEVIATION_TO_SIGMA = 1.2533
 
 
-def leave_one_out_deviation(leverage, one_minus_leverage):
+def leave_one_out_deviation(leverage: Tensor, one_minus_leverage: Tensor) -> Tensor:
     """Standard deviation of a leave-one-out residual, in units of the noise.
 
     The prediction made without row i varies by h_i / (1 - a_i h_i) times the variance of the noise.
-    At weight 1 dividing by this gives the externally studentised residual, up to its scale.
+    At weight 1 dividing by this gives the externally studentized residual, up to its scale.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ def leave_one_out_deviation(leverage, one_minus_leverage):
     return (1 + leverage / one_minus_leverage).sqrt()
 
 
-def robust_scale(residuals):
+def robust_scale(residuals: Tensor) -> Tensor:
     """Standard deviation of every column, from its median absolute deviation.
 
     Parameters
@@ -43,12 +44,12 @@ def robust_scale(residuals):
     return torch.where(scale > 0, scale, 1.0)
 
 
-def root_mean_square(standardized):
+def root_mean_square(standardized: Tensor) -> Tensor:
     """Root mean square over the columns of (n, k), shape (n,)."""
     return standardized.square().mean(dim=1).sqrt()
 
 
-def _median(values):
+def _median(values: Tensor) -> Tensor:
     """Median of every column, between the middle two; torch's quantile stops at 2**24 values."""
     ordered = values.sort(dim=0).values
     n = len(ordered)

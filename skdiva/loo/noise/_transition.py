@@ -1,4 +1,4 @@
-"""How likely every label is wrong: a model of label noise fitted to leave-one-out outputs.
+"""Label noise by a transition matrix, fitted to leave-one-out outputs by maximum likelihood.
 
 A row with outputs f is of class j with probability p_j, and then carries label y with probability
 T[j, y]:
@@ -11,17 +11,20 @@ over the other classes; then every row of it is free, with a prior worth a class
 it back, and kept only where the likelihood gains enough. A label is wrong with probability
 1 - p_y T[y, y] / P(label y).
 
-Outputs cannot say whether rows that are hard to tell apart carry wrong labels, as people give them,
+Outputs cannot tell whether rows that are hard to classify carry wrong labels, as people give them,
 or belong to classes that overlap. The model takes the second view, so it is hedged: with
 probability ``AMBIGUITY`` the first is right, and the class of a row is the one that two people
 agree on, each of whom answers as a softmax says that is fitted without any noise.
 """
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from skdiva.loo.noise._posterior import LabelPosterior
 
 # This, and what follows, was chosen on data that no table in benchmarks/results reports on.
 AMBIGUITY = 0.2
@@ -34,14 +37,14 @@ _LARGEST_RATE, _LARGEST_FREE_RATE = 0.55, 0.45  # beyond, right and wrong change
 _FIRST_RATE, _SMALLEST_RATE, _SECOND_RATE = 0.1, 0.01, 0.2  # where the iterations start
 _SHIFT_GAIN, _CLASS_GAIN = 2.0, 3.0  # of log-likelihood, to make it worth a shift, a class's row
 _RATE_STEPS, _TRANSITION_STEPS = 20, 15
-_FIT_ROWS, _FIT_ELEMENTS = 8_000, 800_000  # more rows than that hardly change the fit
 _TINY = 1e-300
 
 
-class NoiseModel(NamedTuple):
-    """Label noise, as read off leave-one-out outputs of k classes.
+@dataclass(frozen=True)
+class TransitionPosterior(LabelPosterior):
+    """Probabilities of the classes of rows, by a fitted transition matrix.
 
-    Attributes
+    Parameters
     ----------
     sharpness : float
         Factor of the outputs in the softmax.
@@ -58,7 +61,9 @@ class NoiseModel(NamedTuple):
     transition: Tensor
     ambiguity_sharpness: float
 
-    def class_probabilities(self, outputs, labels, *, hedged=True):
+    def class_probabilities(
+        self, outputs: Tensor, labels: Tensor, *, hedged: bool = True
+    ) -> Tensor:
         """Probability of every class, given outputs and label.
 
         Parameters
@@ -66,7 +71,7 @@ class NoiseModel(NamedTuple):
         outputs : tensor of shape (n, k)
         labels : int64 tensor of shape (n,)
         hedged : bool, default=True
-            Whether ambiguous rows may be wrong: see the module.
+            Whether ambiguous rows may be wrong; see `fit_noise_model`.
 
         Returns
         -------
@@ -81,15 +86,61 @@ class NoiseModel(NamedTuple):
             return posterior
         return posterior.lerp(torch.softmax(self.ambiguity_sharpness * outputs, dim=1), AMBIGUITY)
 
-    def wrong_probability(self, outputs, labels, *, hedged=True):
-        """Probability that a label is wrong, (n,): that of all classes but its own."""
-        probabilities = self.class_probabilities(outputs, labels, hedged=hedged)
-        # Summed, since one minus the own class would round small ones to zero.
-        return probabilities.scatter_(1, labels[:, None], 0.0).sum(dim=1)
+    def cpu(self) -> "TransitionPosterior":
+        """Return the same posterior with its tensors on the CPU."""
+        offset, transition = self.offset.cpu(), self.transition.cpu()
+        return TransitionPosterior(self.sharpness, offset, transition, self.ambiguity_sharpness)
 
 
-def fit_noise_model(outputs, labels, sample_weight=None):
-    """Fit the noise model that makes the labels likeliest.
+@dataclass(frozen=True)
+class TransitionNoise:
+    """Model of label noise by a transition matrix.
+
+    Parameters
+    ----------
+    max_rows : int, default=8000
+        Largest number of rows in the fit; more hardly change it. They are drawn at random, the same
+        every time.
+    max_elements : int, default=800_000
+        Largest number of rows times classes in the fit.
+    """
+
+    max_rows: int = 8_000
+    max_elements: int = 800_000
+
+    def fit(
+        self, outputs: Tensor, labels: Tensor, sample_weight: Tensor | None = None
+    ) -> TransitionPosterior:
+        """Fit the transition matrix, sharpness and shift that make the labels likeliest.
+
+        Parameters
+        ----------
+        outputs : tensor of shape (n, k)
+            Leave-one-out outputs, in units of one-hot targets.
+        labels : int64 tensor of shape (n,)
+            Given labels, codes 0 .. k - 1.
+        sample_weight : tensor of shape (n,), optional
+            Weight of every row in the likelihood; 1 if not given.
+
+        Returns
+        -------
+        TransitionPosterior
+        """
+        if sample_weight is None:
+            sample_weight = outputs.new_ones(len(labels))
+        labeled = sample_rows(outputs, labels, sample_weight, self.max_rows, self.max_elements)
+        sharpness, clean_sharpness, offset, rate, likelihood = _fit_rate(labeled)
+        transition = _even(rate, outputs.shape[1], outputs.device)
+        free = _fit_transition(labeled, sharpness, offset, rate)
+        if free is not None and free[0] > likelihood + _CLASS_GAIN * outputs.shape[1]:
+            _, sharpness, transition = free
+        return TransitionPosterior(sharpness, offset, transition, 2 * clean_sharpness)
+
+
+def fit_noise_model(
+    outputs: Tensor, labels: Tensor, sample_weight: Tensor | None = None
+) -> TransitionPosterior:
+    """Fit the default noise model, `TransitionNoise`.
 
     Parameters
     ----------
@@ -102,7 +153,7 @@ def fit_noise_model(outputs, labels, sample_weight=None):
 
     Returns
     -------
-    NoiseModel
+    TransitionPosterior
 
     Examples
     --------
@@ -115,18 +166,10 @@ def fit_noise_model(outputs, labels, sample_weight=None):
     >>> bool(wrong[:9].min() > 0.9), bool(wrong[9:].max() < 0.1)
     (True, True)
     """
-    if sample_weight is None:
-        sample_weight = outputs.new_ones(len(labels))
-    labelled = _sample(outputs, labels, sample_weight)
-    sharpness, clean_sharpness, offset, rate, likelihood = _fit_rate(labelled)
-    transition = _even(rate, outputs.shape[1], outputs.device)
-    free = _fit_transition(labelled, sharpness, offset, rate)
-    if free and free[0] > likelihood + _CLASS_GAIN * outputs.shape[1]:
-        _, sharpness, transition = free
-    return NoiseModel(sharpness, offset, transition, 2 * clean_sharpness)
+    return TransitionNoise().fit(outputs, labels, sample_weight)
 
 
-class _Labelled(NamedTuple):
+class Labeled(NamedTuple):
     """Outputs (n, k), labels (n,), weights (n,) of mean 1, and the logarithms of class shares."""
 
     outputs: Tensor
@@ -134,79 +177,91 @@ class _Labelled(NamedTuple):
     weight: Tensor
     log_shares: Tensor
 
-    def own_log_softmax(self, sharpnesses, offset):
+    def own_log_softmax(self, sharpnesses: list[float], offset: Tensor) -> Tensor:
         """Of the own class, for several values of sharpness: (s, n)."""
         shifted, own = self.outputs - offset, self.labels[:, None]
         rows = [torch.log_softmax(s * shifted, dim=1).gather(1, own)[:, 0] for s in sharpnesses]
         return torch.stack(rows)
 
 
-def _sample(outputs, labels, sample_weight):
+def sample_rows(
+    outputs: Tensor, labels: Tensor, sample_weight: Tensor, max_rows: int, max_elements: int
+) -> Labeled:
     """Rows to fit: all of them, or as many as suffice, drawn the same way every time."""
     held = sample_weight > 0  # what has no weight must not count as a row either
     outputs, labels, weight = outputs[held], labels[held], sample_weight[held].double()
     n_rows, n_classes = outputs.shape
     weight = weight / weight.mean()
     shares = labels.bincount(weight, minlength=n_classes) / n_rows
-    n_fit = min(_FIT_ROWS, _FIT_ELEMENTS // n_classes)
+    n_fit = min(max_rows, max_elements // n_classes)
     if n_rows > n_fit:
         order = torch.randperm(n_rows, generator=torch.Generator().manual_seed(0))
         rows = order[:n_fit].to(labels.device)
         outputs, labels, weight = outputs[rows], labels[rows], weight[rows]
-    return _Labelled(outputs.double(), labels, weight, shares.clamp(min=1e-12).log())
+    return Labeled(outputs.double(), labels, weight, shares.clamp(min=1e-12).log())
 
 
-def _fit_rate(labelled):
+def _fit_rate(labeled: Labeled) -> tuple[float, float, Tensor, float, float]:
     """Sharpness, sharpness without noise, offset, noise rate and log-likelihood of an even T."""
-    offset = torch.zeros_like(labelled.log_shares)
-    own = labelled.own_log_softmax(_SHARPNESS, offset)
-    clean = int((own @ labelled.weight).argmax())
-    likelihood, which, rate = _best_rate(labelled, own)
+    offset = torch.zeros_like(labeled.log_shares)
+    own = labeled.own_log_softmax(_SHARPNESS, offset)
+    clean = int((own @ labeled.weight).argmax())
+    likelihood, which, rate = _best_rate(labeled, own)
     sharpness = _SHARPNESS[which]
     near = [s for s in _SHARPNESS if 1 / _NEAR < s / sharpness < _NEAR]
     for shift in _SHIFTS:
-        shifted = shift * labelled.log_shares
-        gained, which, its_rate = _best_rate(labelled, labelled.own_log_softmax(near, shifted))
+        shifted = shift * labeled.log_shares
+        gained, which, its_rate = _best_rate(labeled, labeled.own_log_softmax(near, shifted))
         if gained - _SHIFT_GAIN > likelihood:
             likelihood, rate = gained - _SHIFT_GAIN, its_rate
             sharpness, offset = near[which], shifted
     return sharpness, _SHARPNESS[clean], offset, rate, likelihood
 
 
-def _best_rate(labelled, own_log_softmax):
+def _best_rate(labeled: Labeled, own_log_softmax: Tensor) -> tuple[float, int, float]:
     """Largest log-likelihood over rows of (s, n), its row, and the noise rate there."""
     right = own_log_softmax.exp()
-    gain = (1 - right) / (len(labelled.log_shares) - 1) - right
+    gain = (1 - right) / (len(labeled.log_shares) - 1) - right
     rate = right.new_full((len(right), 1), _FIRST_RATE)
     for _ in range(_RATE_STEPS):  # Newton: the likelihood is concave in the rate
         slope = gain / (right + rate * gain).clamp(min=_TINY)
-        step = (slope @ labelled.weight) / (slope.square() @ labelled.weight).clamp(min=_TINY)
+        step = (slope @ labeled.weight) / (slope.square() @ labeled.weight).clamp(min=_TINY)
         # Halfway to the ends at most: a full step may leave [0, 1].
         rate = (rate + step[:, None]).clamp(rate / 2, (1 + rate) / 2)
-    likelihood = (right + rate * gain).clamp(min=_TINY).log() @ labelled.weight
+    likelihood = (right + rate * gain).clamp(min=_TINY).log() @ labeled.weight
     likelihood[rate[:, 0] > _LARGEST_RATE] = -torch.inf
     best = int(likelihood.argmax())
     return float(likelihood[best]), best, float(rate[best])
 
 
-def _fit_transition(labelled, sharpness, offset, rate):
-    """Largest penalised log-likelihood, sharpness and T, each row free; None if too noisy."""
-    n_classes = len(labelled.log_shares)
-    strength = float(labelled.weight.sum()) / n_classes
+def _fit_transition(
+    labeled: Labeled, sharpness: float, offset: Tensor, rate: float
+) -> tuple[float, float, Tensor] | None:
+    """Fit an unrestricted transition matrix by EM, at several values of sharpness.
+
+    Returns
+    -------
+    tuple of float, float and tensor of shape (k, k), or None
+        Penalized log-likelihood, sharpness and T; None if the noise rate is too high.
+    """
+    n_classes = len(labeled.log_shares)
+    strength = float(labeled.weight.sum()) / n_classes
     best = None
     for sharper in (s * sharpness for s in _SHARPER if s * sharpness <= _SHARPEST):
-        p = torch.softmax(sharper * (labelled.outputs - offset), dim=1)
+        p = torch.softmax(sharper * (labeled.outputs - offset), dim=1)
         for start in (max(rate, _SMALLEST_RATE), _SECOND_RATE):
             prior = _even(start, n_classes, p.device)
-            gained, transition, its_rate = _climb(p, labelled, prior, strength)
+            gained, transition, its_rate = fit_transition_matrix(p, labeled, prior, strength)
             if its_rate <= _LARGEST_FREE_RATE and (best is None or gained > best[0]):
                 best = gained, sharper, transition
     return best
 
 
-def _climb(p, labelled, prior, strength):
+def fit_transition_matrix(
+    p: Tensor, labeled: Labeled, prior: Tensor, strength: float
+) -> tuple[float, Tensor, float]:
     """EM for T with a prior of ``strength`` rows per class: objective, T and share of noise."""
-    labels, weight = labelled.labels, labelled.weight[:, None]
+    labels, weight = labeled.labels, labeled.weight[:, None]
     transition = prior
     for _ in range(_TRANSITION_STEPS):
         joint = p * transition.T[labels]
@@ -216,13 +271,13 @@ def _climb(p, labelled, prior, strength):
         transition = counts / counts.sum(dim=1, keepdim=True)
     joint = p * transition.T[labels]
     likelihood = joint.sum(dim=1)
-    objective = likelihood.clamp(min=_TINY).log() @ labelled.weight
+    objective = likelihood.clamp(min=_TINY).log() @ labeled.weight
     objective += strength * (prior * (transition / prior).log()).sum()
     own = joint.gather(1, labels[:, None])[:, 0] / likelihood.clamp(min=_TINY)
-    return float(objective), transition, float(1 - (own @ labelled.weight) / weight.sum())
+    return float(objective), transition, float(1 - (own @ labeled.weight) / weight.sum())
 
 
-def _even(rate, n_classes, device):
+def _even(rate: float, n_classes: int, device: torch.device) -> Tensor:
     """T of one noise rate, spread evenly over the other classes."""
     others = rate / (n_classes - 1)
     transition = torch.full((n_classes, n_classes), others, dtype=torch.float64, device=device)

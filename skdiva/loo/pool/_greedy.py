@@ -2,33 +2,35 @@
 
 Rows of the core train with weight 1, rows of the pool with weight 0. Those with the most negative
 derivative get weight 1, a batch at a time, until no row of the pool has a negative derivative. The
-core judges by leave-one-out: alone, as in the paper, or together with the pool
-(``pool_judges.py``).
+loss is that of the leave-one-out predictions of the core: alone, as in the paper, or together with
+the pool (``_validation.py``).
 """
 
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from skdiva.loo._evaluation import judged_new_row_form
-from skdiva.loo.pool._rows import pick_rows
-from skdiva.loo.pool._updated_smoother import ExtendedSmoother
-from skdiva.loo.pool._validation import poll
-from skdiva.loo.ridge._group_blocks import require_two_groups
-from skdiva.loo.ridge._new_rows import NewRowForm
-from skdiva.loo.ridge._precision import full_float32, in_sufficient_dtype
-from skdiva.loo.ridge._primal import PrimalSmoother
-from skdiva.loo.rows._collector import RowCollector
+from skdiva.loo._fitted_ridge import FittedRidge
+from skdiva.loo._problem import Problem
+from skdiva.loo._targets import Targets
+from skdiva.loo.pool._blocks import PoolBlocks
+from skdiva.loo.pool._updated_smoother import UpdatedSmoother
+from skdiva.loo.pool._validation import pool_loss, pool_objective
+from skdiva.loo.ridge import NewRowForm, PrimalSmoother, full_float32, in_sufficient_dtype
+from skdiva.loo.rows import RowSource
 
 # Leading bits of derivatives that are compared, lest rounding decide which of two equal rows is
 # first.
 _COMPARED_BITS = {torch.float32: 16, torch.float64: 34}
 
+Pool = tuple[Tensor | RowSource, Targets]
+
 
 class Extension(NamedTuple):
-    """What was added to a core.
+    """Rows that were added to a core.
 
     Attributes
     ----------
@@ -40,12 +42,11 @@ class Extension(NamedTuple):
     derivative : tensor of shape (n_pool,)
         The same for the model of the core and the chosen rows.
     loss_path : list of float
-        Mean leave-one-out loss of all that judge, or mean validation loss, before any batch and
-        after every batch.
+        Mean leave-one-out loss, or mean validation loss, before any batch and after every batch.
     n_added : list of int
         Rows of every batch.
     start_form : NewRowForm
-        How to score other rows, for the model of the core alone.
+        Derivative of other rows, for the model of the core alone.
     coef : tensor of shape (p, k)
         Coefficients of the model of the core alone.
     intercept : tensor of shape (k,), float64
@@ -54,15 +55,24 @@ class Extension(NamedTuple):
     chosen: Tensor
     start_derivative: Tensor
     derivative: Tensor
-    loss_path: list
-    n_added: list
+    loss_path: list[float]
+    n_added: list[int]
     start_form: NewRowForm
     coef: Tensor
     intercept: Tensor
 
 
 @full_float32()
-def extend(problem, alpha, pool, *, pool_judges=False, step=1, n_samples=None, on_batch=None):
+def extend(
+    problem: Problem,
+    alpha: float,
+    pool: Pool,
+    *,
+    include_pool: bool = False,
+    step: float = 1,
+    n_samples: int | None = None,
+    on_batch: Callable[[int, float], object] | None = None,
+) -> Extension:
     """Add the rows of a pool that lower the loss most.
 
     Parameters
@@ -71,12 +81,12 @@ def extend(problem, alpha, pool, *, pool_judges=False, step=1, n_samples=None, o
         The core; all its rows get training weight 1.
     alpha : float
         Ridge penalty, positive.
-    pool : sequence of tuples (tensor of shape (m, p), targets)
-        Blocks of rows with their targets. They are gone through once for every batch, twice if they
-        judge, so that they may be made when asked for; those that hold chosen rows once more.
-    pool_judges : bool, default=False
-        Whether the rows of the pool judge too, with weight 1 each, by the predictions of models
-        that are not trained on them. False: the core alone. A validation set judges alone.
+    pool : tuple of (tensor of shape (n_pool, p) or RowSource, targets)
+        Rows that may be added. They are read once for every batch, twice with ``include_pool``.
+    include_pool : bool, default=False
+        Whether the loss is averaged over the rows of the core and of the pool, with weight 1 each,
+        predicted by models that are not trained on them. False: over the core alone. Without effect
+        if there is a validation set.
     step : int or float, default=1
         Rows added at a time; a float is a share of the rows trained on so far. With the int 1 the
         choice is greedy; more cost less.
@@ -98,8 +108,8 @@ def extend(problem, alpha, pool, *, pool_judges=False, step=1, n_samples=None, o
     Notes
     -----
     A row with features z and residual e has the derivative - <(C Z'P)'z, e> - z'C M C z with
-    M = sum_I Z_I' P_I r_I' Z_I, over the groups I that judge (paper section 3.3 at weight 0),
-    without the row's own.
+    M = sum_I Z_I' P_I r_I' Z_I, over the groups I that are validated on (paper section 3.3 at
+    weight 0), without the row's own.
 
     Examples
     --------
@@ -107,87 +117,162 @@ def extend(problem, alpha, pool, *, pool_judges=False, step=1, n_samples=None, o
     >>> from skdiva.loo import ClassTargets, LogLoss, Problem, extend
     >>> features = torch.tensor([[0.0], [0.2], [0.9], [1.0]])
     >>> core = Problem(features, ClassTargets(torch.tensor([0, 0, 1, 1]), 2), loss=LogLoss())
-    >>> pool = [(torch.tensor([[0.1], [0.15]]), ClassTargets(torch.tensor([1, 0]), 2))]
+    >>> pool = torch.tensor([[0.1], [0.15]]), ClassTargets(torch.tensor([1, 0]), 2)
     >>> extend(core, 0.1, pool).chosen  # the first has a doubtful label
     tensor([1])
     """
-    weight = problem.features.new_ones(problem.features.shape[0])
-    require_two_groups(problem.layout, weight)
 
     def attempt(dtype):
-        core = PrimalSmoother(problem.rows(dtype), weight, alpha, problem.fit_intercept)
-        return _Greedy(problem, core, pool, pool_judges).run(step, n_samples, on_batch)
+        growing = _GrowingCore(problem, alpha, pool, include_pool, dtype)
+        return _extend(growing, step, n_samples, on_batch)
 
     return in_sufficient_dtype(problem.dtype, alpha, attempt)
 
 
-class _Greedy:
-    """The state of one extension."""
+@full_float32()
+def loss_path(
+    problem: Problem,
+    alpha: float,
+    pool: Pool,
+    batches: Sequence[Tensor],
+    *,
+    include_pool: bool = False,
+) -> list[float]:
+    """Mean loss before and after every one of given batches of rows is added to a core.
 
-    def __init__(self, problem, core, pool, pool_judges):
-        self.problem, self.pool = problem, pool
-        self.pool_judges = pool_judges and problem.validation is None
-        self.coefficients = core.coefficients(problem.targets)
-        self.smoother = ExtendedSmoother(core, problem.targets)
-        self.starts = [0]
-        self.chosen = core.leverage.new_empty(0, dtype=torch.long)
+    It is what `extend` would have reported, had it added these rows. The sums for the derivative
+    are not needed: a batch costs an update of the model and its predictions.
 
-    def run(self, step, n_samples, on_batch):
-        """Add batches until nothing helps, or ``n_samples`` rows are added."""
-        loss_path, n_added, start = [], [], None
-        while True:
-            loss, form, own = self._judge()
-            loss_path.append(loss)
-            if on_batch is not None:
-                on_batch(len(self.chosen), loss)
-            derivative = self._score(form) + own
-            start = (derivative, form) if start is None else start
-            room = len(derivative) if n_samples is None else n_samples
-            batch = self._best(derivative, min(self._rows_of(step), room - len(self.chosen)))
-            if not len(batch):
-                break
-            self.smoother.add(*pick_rows(self.pool, self.starts, batch))
-            self.chosen = torch.cat([self.chosen, batch])
-            n_added.append(len(batch))
-        return Extension(
-            self.chosen, start[0], derivative, loss_path, n_added, start[1], *self.coefficients
-        )
+    Parameters
+    ----------
+    problem : Problem
+        The core; all its rows get training weight 1.
+    alpha : float
+        Ridge penalty, positive.
+    pool : tuple of (tensor of shape (n_pool, p) or RowSource, targets)
+        As for `extend`.
+    batches : sequence of int64 tensors of shape (b,), b > 0
+        Rows of the pool to add, in this order; none twice.
+    include_pool : bool, default=False
+        As for `extend`.
 
-    def _rows_of(self, step):
+    Returns
+    -------
+    list of float
+        ``len(batches) + 1`` losses, as ``Extension.loss_path``.
+
+    Raises
+    ------
+    ValueError
+        If ``alpha`` is too small even for float64, or one row or group is all of the core.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdiva.loo import ClassTargets, LogLoss, Problem
+    >>> from skdiva.loo.pool import loss_path
+    >>> features = torch.tensor([[0.0], [0.2], [0.9], [1.0]])
+    >>> core = Problem(features, ClassTargets(torch.tensor([0, 0, 1, 1]), 2), loss=LogLoss())
+    >>> pool = torch.tensor([[0.1], [0.15]]), ClassTargets(torch.tensor([1, 0]), 2)
+    >>> start, with_doubtful_label = loss_path(core, 0.1, pool, [torch.tensor([0])])
+    >>> with_doubtful_label > start
+    True
+    """
+
+    def attempt(dtype):
+        growing = _GrowingCore(problem, alpha, pool, include_pool, dtype)
+        losses = [growing.loss()]
+        for batch in batches:
+            growing.add(batch)
+            losses.append(growing.loss())
+        return losses
+
+    return in_sufficient_dtype(problem.dtype, alpha, attempt)
+
+
+def _extend(growing, step, n_samples, on_batch) -> Extension:
+    """Add batches until nothing helps, or ``n_samples`` rows are added."""
+    coefficients = growing.smoother.coefficients(growing.problem.targets)
+    losses, n_added, start = [], [], None
+    while True:
+        loss, form, derivative = growing.derivative()
+        losses.append(loss)
+        if on_batch is not None:
+            on_batch(len(growing.chosen), loss)
+        start = (derivative, form) if start is None else start
+        room = len(derivative) if n_samples is None else n_samples
+        n_most = min(growing.rows_of(step), room - len(growing.chosen))
+        batch = _most_negative(derivative, growing.added, n_most)
+        if not len(batch):
+            break
+        growing.add(batch)
+        n_added.append(len(batch))
+    chosen = growing.chosen
+    return Extension(chosen, start[0], derivative, losses, n_added, start[1], *coefficients)
+
+
+class _GrowingCore:
+    """A core to which rows of a pool are added."""
+
+    def __init__(self, problem, alpha, pool, include_pool, dtype):
+        weight = torch.ones(problem.n_rows, dtype=problem.dtype, device=problem.device)
+        problem.layout.require_two_groups(weight)
+        rows = problem.row_blocks(dtype)
+        core = PrimalSmoother(rows, weight, alpha, problem.fit_intercept)
+        self.problem, self.alpha = problem, alpha
+        features, targets = pool
+        self.pool = PoolBlocks(features, targets, problem.budget)
+        self.include_pool = include_pool and problem.validation is None
+        self.smoother = UpdatedSmoother(core, problem.targets)
+        self.chosen = torch.empty(0, dtype=torch.long, device=problem.device)
+        self.added = torch.zeros(self.pool.n_rows, dtype=torch.bool, device=problem.device)
+
+    def add(self, batch: Tensor) -> None:
+        """Train on some rows of the pool."""
+        self.smoother.add(*self.pool.select(batch))
+        self.chosen = torch.cat([self.chosen, batch])
+        self.added[batch] = True
+
+    def rows_of(self, step: float) -> int:
+        """Number of rows of a step: a number, or a share of the rows trained on."""
         if isinstance(step, Integral):
-            return step
-        n_trained = len(self.smoother.leverage) + len(self.chosen)
-        return max(int(step * n_trained), 1)
+            return int(step)
+        return max(int(step * (self.problem.n_rows + len(self.chosen))), 1)
 
-    def _judge(self):
-        """Mean loss, form of its derivative, and what a row's vote on itself takes off that."""
-        loss, form = judged_new_row_form(self.problem, self.smoother)
-        if not self.pool_judges:
-            return loss, form, 0.0
-        votes = poll(self.pool, self.problem.loss, self.smoother, form, self.chosen)
+    def loss(self) -> float:
+        """Mean loss."""
+        loss = FittedRidge.from_smoother(self.problem, self.smoother, self.alpha).loss
+        if not self.include_pool:
+            return loss
+        total = pool_loss(self.pool, self.problem.loss, self.smoother, self.added)
         n_core = float(self.problem.validation_weight.sum())
-        n_judges = n_core + votes.n_rows
-        form = form._replace(
-            first=(n_core * form.first + votes.first) / n_judges,
-            second=(n_core * form.second + votes.second) / n_judges,
-        )
-        return (n_core * loss + votes.loss) / n_judges, form, votes.own / n_judges
+        return (n_core * loss + total) / (n_core + self.pool.n_rows)
 
-    def _score(self, form):
-        """Derivative of every row of the pool, (n_pool,)."""
-        derivative, self.starts = RowCollector(self.smoother.leverage), []
-        for features, targets in self.pool:
-            features = features.to(self.smoother.leverage.dtype)
+    def derivative(self) -> tuple[float, NewRowForm, Tensor]:
+        """Mean loss, form of its derivative, and the derivative of the rows of the pool."""
+        fit = FittedRidge.from_smoother(self.problem, self.smoother, self.alpha)
+        loss, form, own = fit.loss, fit.new_row_form(), None
+        if self.include_pool:
+            found = pool_objective(self.pool, self.problem.loss, self.smoother, form, self.added)
+            n_core = float(self.problem.validation_weight.sum())
+            n_rows = n_core + self.pool.n_rows
+            form = form._replace(
+                first=(n_core * form.first + found.first) / n_rows,
+                second=(n_core * form.second + found.second) / n_rows,
+            )
+            loss, own = (n_core * loss + found.loss) / n_rows, found.own / n_rows
+        derivative = self.smoother.leverage.new_empty(self.pool.n_rows)
+        for rows, features, targets in self.pool:
+            features = features.to(derivative.dtype)
             residuals = self.smoother.new_residuals(features, targets)
-            self.starts.append(derivative.n_rows)
-            derivative.append(form.derivative(features, residuals))
-        return derivative.joined()
+            derivative[rows] = form.derivative(features, residuals)
+        return loss, form, derivative if own is None else derivative.add_(own)
 
-    def _best(self, derivative, n_most):
-        """Rows with the most negative derivative among those not chosen, ties by index."""
-        mantissa, exponent = torch.frexp(derivative)
-        scale = 2.0 ** _COMPARED_BITS[derivative.dtype]
-        rank = torch.ldexp((mantissa * scale).round() / scale, exponent)
-        rank[self.chosen] = 0
-        order = torch.argsort(rank, stable=True)[: max(n_most, 0)]
-        return order[rank[order] < 0]
+
+def _most_negative(derivative: Tensor, added: Tensor, n_most: int) -> Tensor:
+    """Rows with the most negative derivative among those not added, ties by index."""
+    mantissa, exponent = torch.frexp(derivative)
+    scale = 2.0 ** _COMPARED_BITS[derivative.dtype]
+    rank = torch.ldexp((mantissa * scale).round() / scale, exponent).masked_fill(added, 0.0)
+    order = torch.argsort(rank, stable=True)[: max(n_most, 0)]
+    return order[rank[order] < 0]

@@ -1,4 +1,4 @@
-"""Rows of a pool that judge, each predicted by a model that was not trained on it.
+"""Validation rows in a pool, each predicted by a model that was not trained on it.
 
 Rows that were added are left out in closed form, the others are not in the model yet. With
 a = 1 for those added and 0 for the others, h = t't and P = g / (1 - a h),
@@ -6,8 +6,8 @@ a = 1 for those added and 0 for the others, h = t't and P = g / (1 - a h),
     B = sum t P',    M = sum a <P, r> t t',    own_j = h_j <P_j, e_j> + a_j h_j^2 <P_j, r_j>
                                                      = h_j <P_j, r_j>;
 
-B and M join the sums over the core (``weight_derivative.py``), ``own`` takes a row's vote on itself
-back out: its weight cannot change the model that it is predicted with.
+B and M join the sums over the core (``FittedRidge``). ``own`` is what a row contributes to its own
+derivative, and is subtracted: its weight cannot change the model that it is predicted with.
 """
 
 from typing import NamedTuple
@@ -15,71 +15,87 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skdiva.loo.ridge import _products as products
-from skdiva.loo.ridge._precision import require_residual_share
-from skdiva.loo.rows._collector import RowCollector
+from skdiva.loo._losses import Loss
+from skdiva.loo.pool._blocks import PoolBlocks
+from skdiva.loo.pool._updated_smoother import UpdatedSmoother
+from skdiva.loo.ridge import (
+    NewRowForm,
+    add_symmetric_product,
+    mirror_upper,
+    require_residual_share,
+)
 
 
-class PoolVotes(NamedTuple):
-    """What the rows of a pool say, summed with equal weight.
+class PoolObjective(NamedTuple):
+    """Sums over the rows of a pool, with equal weight.
 
     Attributes
     ----------
-    n_rows : int
     loss : float
     first : tensor of shape (q, k)
         B.
     second : tensor of shape (q, q)
         M.
-    own : tensor of shape (n_rows,)
+    own : tensor of shape (n_pool,)
     """
 
-    n_rows: int
     loss: float
     first: Tensor
     second: Tensor
     own: Tensor
 
 
-def poll(pool, loss, smoother, form, chosen):
-    """Ask all rows of a pool.
+def pool_objective(
+    pool: PoolBlocks, loss: Loss, smoother: UpdatedSmoother, form: NewRowForm, added: Tensor
+) -> PoolObjective:
+    """Sum the loss, and what its derivative needs, over all rows of a pool.
 
     Parameters
     ----------
-    pool : sequence of tuples (tensor of shape (m, p), targets)
-    loss : object
-        See ``losses.py``.
-    smoother : ExtendedSmoother
+    pool : PoolBlocks
+    loss : Loss
+    smoother : UpdatedSmoother
     form : NewRowForm
         Of the core, which says how rows are whitened.
-    chosen : int64 tensor of shape (n_chosen,)
-        Rows that were added.
+    added : bool tensor of shape (n_pool,)
+        Rows that were added to the core.
 
     Returns
     -------
-    PoolVotes
+    PoolObjective
     """
     first, second = torch.zeros_like(form.first), torch.zeros_like(form.second)
-    n_rows, total, own = 0, 0.0, RowCollector(form.offset)
-    for features, targets in pool:
-        inside = chosen[(chosen >= n_rows) & (chosen < n_rows + len(features))] - n_rows
-        n_rows += len(features)
+    total, own = 0.0, form.offset.new_empty(len(added))
+    for rows, features, targets in pool:
+        inside = added[rows]
         whitened = form.whiten(features)
         residuals = smoother.new_residuals(features, targets)
         leverage = whitened.square().sum(dim=1)
-        left_out = torch.ones_like(leverage)
-        left_out[inside] -= leverage[inside]
+        left_out = torch.where(inside, 1 - leverage, 1.0)
         require_residual_share(float(left_out.min()), left_out.dtype)
         loo_residuals = residuals / left_out[:, None]
-        targets = targets.block(slice(None), residuals.dtype)
-        values, slopes = (
-            f(targets + loo_residuals, targets) for f in (loss.value, loss.derivative)
-        )
-        total += float(values.double().sum())
-        votes = slopes.to(residuals.dtype) / left_out[:, None]
-        first.addmm_(whitened.T, votes)
-        agreement = torch.linalg.vecdot(votes, loo_residuals)
-        added = whitened[inside]
-        products.add_symmetric_product(second, added, agreement[inside, None] * added)
-        own.append(leverage * agreement)
-    return PoolVotes(n_rows, total, first, products.mirror_upper(second), own.joined())
+        dense = targets.block(slice(None), residuals.dtype)
+        predictions = dense + loo_residuals
+        total += float(loss.value(predictions, dense).double().sum())
+        gradient = loss.derivative(predictions, dense).to(residuals.dtype) / left_out[:, None]
+        first.addmm_(whitened.T, gradient)
+        agreement = torch.linalg.vecdot(gradient, loo_residuals)
+        trained = whitened[inside]
+        add_symmetric_product(second, trained, agreement[inside, None] * trained)
+        own[rows] = leverage * agreement
+    return PoolObjective(total, first, mirror_upper(second), own)
+
+
+def pool_loss(pool: PoolBlocks, loss: Loss, smoother: UpdatedSmoother, added: Tensor) -> float:
+    """Sum the loss over all rows of a pool, of which those ``added`` are left out one at a time."""
+    total = 0.0
+    for rows, features, targets in pool:
+        inside = added[rows]
+        left_out = 1 - smoother.whiten(features[inside]).square().sum(dim=1)
+        if len(left_out):
+            require_residual_share(float(left_out.min()), left_out.dtype)
+        residuals = smoother.new_residuals(features, targets)
+        residuals[inside] /= left_out[:, None]
+        dense = targets.block(slice(None), residuals.dtype)
+        total += float(loss.value(dense + residuals, dense).double().sum())
+    return total

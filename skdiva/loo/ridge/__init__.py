@@ -1,5 +1,66 @@
-"""Weighted ridge models, factorised."""
+"""Weighted ridge models, factorized, and what is asked of the factorization.
 
-from skdiva.loo.ridge._precision import full_float32
+A `Smoother` answers with residuals, leverages and sums over the hat matrix that leave out a row's
+own group. `PrimalSmoother` factorizes a p x p matrix over blocks of rows, `DualSmoother` an n x n
+matrix. High-leverage rows and groups are treated apart, so that no digits are lost; where a dtype
+still falls short, `InsufficientPrecisionError` says so.
+"""
 
-__all__ = ["full_float32"]
+from skdiva.loo.ridge._cross_sums import cross_sums, total_sums
+from skdiva.loo.ridge._dual import DualSmoother
+from skdiva.loo.ridge._group_blocks import solve_whitened
+from skdiva.loo.ridge._hat_matrix import HatMatrixSmoother
+from skdiva.loo.ridge._new_rows import NewRowForm, RidgeModel
+from skdiva.loo.ridge._precision import (
+    LARGEST_INVERSE_ERROR,
+    LEAST_SHARE,
+    RESOLUTION,
+    InsufficientPrecisionError,
+    cholesky_stack,
+    condition_estimate,
+    full_float32,
+    in_sufficient_dtype,
+    require_condition,
+    require_residual_share,
+)
+from skdiva.loo.ridge._primal import PrimalSmoother
+from skdiva.loo.ridge._products import (
+    add_symmetric_product,
+    center_rows,
+    mirror_upper,
+    weighted_center,
+    weighted_gram,
+    weighted_moment,
+    weighted_target_mean,
+)
+from skdiva.loo.ridge._smoother import AffineSmoother, Smoother
+
+__all__ = [
+    "LARGEST_INVERSE_ERROR",
+    "LEAST_SHARE",
+    "RESOLUTION",
+    "AffineSmoother",
+    "DualSmoother",
+    "HatMatrixSmoother",
+    "InsufficientPrecisionError",
+    "NewRowForm",
+    "PrimalSmoother",
+    "RidgeModel",
+    "Smoother",
+    "add_symmetric_product",
+    "center_rows",
+    "cholesky_stack",
+    "condition_estimate",
+    "cross_sums",
+    "full_float32",
+    "in_sufficient_dtype",
+    "mirror_upper",
+    "require_condition",
+    "require_residual_share",
+    "solve_whitened",
+    "total_sums",
+    "weighted_center",
+    "weighted_gram",
+    "weighted_moment",
+    "weighted_target_mean",
+]

@@ -1,9 +1,9 @@
-"""Rows that decide their own prediction, kept out of the factorisation and added back exactly.
+"""High-leverage rows, excluded from the factorization and restored by a low-rank update.
 
 A row with a_i h_i near 1 (an outlier in the features) swamps a Gram matrix: 1 - a_i h_i and its
-residual would be differences of nearly equal numbers. The few such rows D are set aside. With
-t the rows whitened by the factorisation of all *other* rows, U = (sqrt(a_D) t_D)' = X S Y' (thin
-SVD), C^-1 gains U U', and
+residual would be differences of nearly equal numbers. The few such rows D are excluded. With t the
+rows whitened by the factorization of all *other* rows, U = (sqrt(a_D) t_D)' = X S Y' (thin SVD),
+C^-1 gains U U', and
 
     H = t (I + U U')^-1 t' = t (I - X X') t' + (t X) (1 + S^2)^-1 (t X)',
 
@@ -14,22 +14,25 @@ difference of large numbers is left: the first part of a row in D is exactly 0, 
 """
 
 import torch
+from torch import Tensor
+
+from skdiva.loo.rows import Block
 
 
-class SetAside:
-    """Rows D set aside.
+class HighLeverageRows:
+    """High-leverage rows D of a ridge model.
 
     Parameters
     ----------
     positions : int64 tensor of shape (d,)
-        Where they are, in visiting order.
+        Positions in visiting order.
     whitened : tensor of shape (d, q)
-        Their rows, whitened by the factorisation of the other rows.
+        Their rows, whitened by the factorization of the other rows.
     weight : tensor of shape (d,)
         Their weights, positive.
     """
 
-    def __init__(self, positions, whitened, weight):
+    def __init__(self, positions: Tensor, whitened: Tensor, weight: Tensor):
         self.positions = positions
         self.weight = weight
         self._others_whitened = whitened
@@ -42,26 +45,24 @@ class SetAside:
         self.whitened = whitened.new_zeros((len(positions), whitened.shape[1] + len(singular)))
         self.whitened[:, whitened.shape[1] :] = left * (singular * self.shrink) / self._root
 
-    def extend(self, out):
+    def extend(self, out: Tensor) -> None:
         """Complete whitened rows in place: ``out`` (m, q + d) holds t in its first q columns."""
-        if not len(self.positions):
-            return
         width = self.directions.shape[1]
         along = out[:, :width] @ self.directions.T
         out[:, :width].addmm_(along, self.directions, alpha=-1)
         torch.mul(along, self.shrink, out=out[:, width:])
 
-    def contract(self, coef):
+    def contract(self, coef: Tensor) -> Tensor:
         """Coefficients (q, k) for t from coefficients (q + d, k) for extended rows."""
         width = self.directions.shape[1]
         return self._with_part_along(coef[:width], self.shrink[:, None] * coef[width:])
 
-    def _with_part_along(self, values, along):
+    def _with_part_along(self, values: Tensor, along: Tensor) -> Tensor:
         """Give ``values`` (q, k) the part ``along`` (d, k) along the directions."""
         return values + self.directions.T @ (along - self.directions @ values)
 
-    def residuals(self, values, others_moment):
-        """Prediction minus target at the rows set aside, (d, k).
+    def residuals(self, values: Tensor, others_moment: Tensor) -> Tensor:
+        """Prediction minus target at the high-leverage rows, (d, k).
 
         Parameters
         ----------
@@ -77,22 +78,19 @@ class SetAside:
         left_out = self._others_whitened @ moment - values
         return (self.operator @ (self._root * left_out)) / self._root
 
-    def touches(self, block):
-        """Whether one of the rows is in ``block``."""
-        return bool(self._inside(block).any())
-
-    def _inside(self, block):
+    def inside(self, block: Block) -> Tensor:
+        """Mask (d,) of those that are in a block."""
         return (self.positions >= block.start) & (self.positions < block.stop)
 
-    def write_operator(self, block, operator):
-        """Write the entries of I - S H S known here into a stack of own blocks (G, m, m).
+    def write_operator(self, block: Block, operator: Tensor) -> Tensor:
+        """Write the known entries of I - S H S into a stack of the groups' blocks (G, m, m).
 
         Returns
         -------
         tensor of shape (G, m)
-            Size of the numbers each diagonal entry came from: 1, or for rows set aside itself.
+            Size of the numbers each diagonal entry came from: 1, or for high-leverage rows itself.
         """
-        inside = self._inside(block)
+        inside = self.inside(block)
         place = self.positions[inside] - block.start
         group = torch.div(place, block.group_size, rounding_mode="floor")
         member = place % block.group_size

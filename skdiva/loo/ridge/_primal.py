@@ -1,195 +1,243 @@
-"""Weighted ridge factorised in feature space, p x p, streaming over blocks of rows.
+"""Weighted ridge factorized in feature space, p x p, streaming over blocks of rows.
 
-Objective: minimise over W and an unpenalised intercept
+Objective: minimize over W and an unpenalized intercept
 
     sum_i a_i |z_i' W + intercept - y_i|^2 + alpha |W|^2.
 
-Every answer is a product of whitened rows T, H = T T' (``whitening.py``). They are kept when they
-fit into memory, else made anew on each visit. Rows that decide their own prediction stay out of
-the factorisation (``set_aside.py``).
+With the weighted mean of Z subtracted, the intercept decouples: C^-1 = Z' diag(a) Z + alpha I =
+L L' on the centered rows, and the intercept adds 1 / sum(a) to every entry of the hat matrix H.
+Every answer is a product of whitened rows T with H = T T',
+
+    t_i = (L^-1 (z_i - mean), 1 / sqrt(sum a)).
+
+They are kept if they fit into memory, and computed anew on each visit otherwise. High-leverage rows
+stay out of the factorization (``_high_leverage_rows.py``).
 """
 
 import torch
+from torch import Tensor
 
-from skdiva.loo.ridge._centering import (
-    center_rows,
-    centered_targets,
-    weighted_moment,
-    weighted_target_mean,
-)
-from skdiva.loo.ridge._cross_sums import others_sums, total_sums
-from skdiva.loo.ridge._group_blocks import left_out_solve, own_blocks, solve_whitened, stack
-from skdiva.loo.ridge._high_leverage_rows import SetAside
+from skdiva.loo._targets import Targets
+from skdiva.loo.ridge import _products as products
+from skdiva.loo.ridge._cross_sums import cross_sums, total_sums
+from skdiva.loo.ridge._group_blocks import group_blocks, left_out_solve, solve_whitened
+from skdiva.loo.ridge._high_leverage_rows import HighLeverageRows
 from skdiva.loo.ridge._new_rows import NewRowForm
-from skdiva.loo.ridge._precision import require_residual_share
-from skdiva.loo.ridge._whitening import Whitening
+from skdiva.loo.ridge._precision import (
+    cholesky,
+    condition_estimate,
+    require_condition,
+    require_residual_share,
+)
+from skdiva.loo.ridge._smoother import AffineSmoother
+from skdiva.loo.rows import Block, RowBlocks
 
 # 1 - leverage below which subtraction from 1 costs digits that are wanted.
-_DECIDING = {torch.float32: 0.05, torch.float64: 1e-5}
+_HIGH_LEVERAGE = {torch.float32: 0.05, torch.float64: 1e-5}
 
 
-class PrimalSmoother:
+class PrimalSmoother(AffineSmoother):
     """A weighted ridge model of rows ``Z`` (n, p), ready to answer leave-one-out questions.
 
     Parameters
     ----------
-    rows : TensorRows
-        Features, visited in blocks; all row arrays are in the rows' visiting order.
+    rows : RowBlocks
+        Features; all row arrays are in their visiting order.
     sample_weight : tensor of shape (n,)
         Non-negative.
-    alpha : float
-        Ridge penalty, positive.
+    alpha : float or tensor of shape (p,)
+        Ridge penalty, positive; or one per column, zero for columns without a penalty.
     fit_intercept : bool
     """
 
-    def __init__(self, rows, sample_weight, alpha, fit_intercept):
-        self.dtype = rows.dtype
+    def __init__(
+        self, rows: RowBlocks, sample_weight: Tensor, alpha: float | Tensor, fit_intercept: bool
+    ):
+        self.layout, self.dtype, self.budget = rows.layout, rows.dtype, rows.budget
         self.sample_weight = sample_weight.to(rows.dtype)
         self.fit_intercept = fit_intercept
-        self._fitted = None, None
-        self._build(rows, sample_weight, alpha, sample_weight.new_empty(0, dtype=torch.long))
-        positions = self._deciding_rows()
+        self._fitted: tuple | None = None
+        self._factorize(rows, sample_weight, alpha, None)
+        positions = self._high_leverage_positions()
+        checked = self.one_minus_leverage
         if len(positions):
-            self._build(rows, sample_weight, alpha, positions)
-        unsafe = self.one_minus_leverage.index_fill(0, self._aside.positions, 1.0)
-        require_residual_share(float(unsafe.min()), self.dtype)
+            self._factorize(rows, sample_weight, alpha, positions)
+            checked = self.one_minus_leverage.index_fill(0, positions, 1.0)
+        require_residual_share(float(checked.min()), self.dtype)
 
-    def _build(self, rows, sample_weight, alpha, aside):
-        """Factorise all rows but those at ``aside``; whiten all."""
-        others_weight = sample_weight.index_fill(0, aside, 0.0)
-        self._whitening = Whitening(rows, others_weight, alpha, self.fit_intercept)
-        self._aside = SetAside(
-            aside, self._whitening(rows.select(aside)), self.sample_weight[aside]
-        )
-        width = self._whitening.width + len(self._aside.shrink)
-        self.whitened = rows.transform(self._whiten, width)
-        self.whitened.replace(aside, self._aside.whitened)
+    def _factorize(self, rows, sample_weight, alpha, excluded: Tensor | None) -> None:
+        """Factorize all rows but those at ``excluded``; whiten all."""
+        if excluded is not None:
+            sample_weight = sample_weight.index_fill(0, excluded, 0.0)
+        self.center = products.weighted_center(rows, sample_weight, self.fit_intercept)
+        gram = products.weighted_gram(rows, sample_weight.to(rows.dtype), self.center)
+        gram.diagonal().add_(alpha)
+        factor = cholesky(gram)
+        require_condition(condition_estimate(gram.diagonal(), gram.mv, factor), rows.dtype)
+        identity = torch.eye(rows.n_columns, dtype=rows.dtype, device=rows.device)
+        self._inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+        self._constant = identity.new_empty(0)
+        if self.fit_intercept:
+            self._constant = (1 / sample_weight.double().sum().sqrt()).to(rows.dtype)[None]
+        self._width = rows.n_columns + self.fit_intercept
+        self._high: HighLeverageRows | None = None
+        if excluded is not None:
+            features = rows.read(excluded)
+            whitened = features.new_empty((len(features), self._width))
+            self._whiten(features, whitened)
+            self._high = HighLeverageRows(excluded, whitened, self.sample_weight[excluded])
+        n_extra = 0 if self._high is None else len(self._high.shrink)
+        self.whitened = rows.transform(self._whiten, self._width + n_extra)
+        if self._high is not None:
+            self.whitened.replace(self._high.positions, self._high.whitened)
         (norms,) = self.whitened.map(lambda _, t: (torch.linalg.vector_norm(t, dim=1),))
         self.leverage = norms.square_()
         self.one_minus_leverage = 1 - self.sample_weight * self.leverage
-        self.one_minus_leverage[aside] = self._aside.operator.diagonal()
+        if self._high is not None:
+            self.one_minus_leverage[self._high.positions] = self._high.operator.diagonal()
 
-    def _deciding_rows(self):
-        """Rows to set aside; none if they are too many to be worth it."""
-        deciding = self.one_minus_leverage < _DECIDING[self.dtype]
-        positions = torch.nonzero(deciding)[:, 0]
-        n_others = len(deciding) - len(positions)
-        limit = min(max(8, self._whitening.width // 8), n_others // 2)
+    def _high_leverage_positions(self) -> Tensor:
+        """Rows to exclude from the factorization; none if they are too many to be worth it."""
+        positions = torch.nonzero(self.one_minus_leverage < _HIGH_LEVERAGE[self.dtype])[:, 0]
+        n_others = len(self.leverage) - len(positions)
+        limit = min(max(8, self._width // 8), n_others // 2)
         return positions if len(positions) <= limit else positions[:0]
 
-    def _whiten(self, features, out):
-        self._whitening.write(features, out[:, : self._whitening.width])
-        self._aside.extend(out)
+    def _whiten(self, features: Tensor, out: Tensor) -> None:
+        """Write t of ``features`` (m, p) into ``out`` (m, q)."""
+        n_columns = features.shape[1]
+        centered = products.center_rows(features, self.center)
+        products.multiply_upper(centered, self._inverse.T, out[:, :n_columns])
+        out[:, n_columns : self._width] = self._constant
+        if self._high is not None:
+            self._high.extend(out)
 
-    def whitened_fit(self, targets):
-        """Coefficients (q, k) for whitened rows, mean (k,) of the targets, residuals set aside."""
-        if self._fitted[0] is not targets:
-            self._fitted = targets, self._solve(targets)
+    def whitened_fit(self, targets: Targets) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Fit the whitened rows.
+
+        Returns
+        -------
+        coef : tensor of shape (q, k)
+            Coefficients for whitened rows.
+        mean : tensor of shape (k,), float64
+            Mean of the targets, which is subtracted from them.
+        residuals : tensor of shape (d, k) or None
+            Residuals of the d high-leverage rows; None if there are none.
+        """
+        if self._fitted is None or self._fitted[0] is not targets:
+            weight, high = self.sample_weight, self._high
+            mean = products.weighted_target_mean(targets, weight, self.fit_intercept, self.budget)
+            if high is not None:
+                weight = weight.index_fill(0, high.positions, 0.0)
+            coef = products.weighted_moment(self.whitened, weight, targets, mean)
+            residuals = None
+            if high is not None:
+                values = targets.ridge_values(high.positions, self.dtype, mean)
+                residuals = high.residuals(values, coef)
+                coef = coef + high.whitened.T @ (high.weight[:, None] * values)
+            self._fitted = targets, (coef, mean, residuals)
         return self._fitted[1]
 
-    def _solve(self, targets):
-        mean = weighted_target_mean(targets, self.sample_weight, self.fit_intercept)
-        aside = self._aside
-        others_weight = self.sample_weight.index_fill(0, aside.positions, 0.0)
-        moment = weighted_moment(self.whitened, others_weight, targets, mean)
-        values = centered_targets(targets, mean, aside.positions, self.dtype)
-        residuals = aside.residuals(values, moment)
-        return moment + aside.whitened.T @ (aside.weight[:, None] * values), mean, residuals
-
-    def coefficients(self, targets):
+    def coefficients(self, targets: Targets) -> tuple[Tensor, Tensor]:
         """Return ``coef`` (p, k) and ``intercept`` (k,), float64, of the ridge model."""
-        whitened_coef, mean, _ = self.whitened_fit(targets)
-        coef, intercept = self._whitening.unwhiten(self._aside.contract(whitened_coef))
-        return coef, mean + intercept
+        coef, mean, _ = self.whitened_fit(targets)
+        if self._high is not None:
+            coef = self._high.contract(coef)
+        n_columns = self._inverse.shape[0]
+        plain = self._inverse.T @ coef[:n_columns]
+        constant = (self._constant[:, None] * coef[n_columns:]).sum(dim=0)
+        # Summed in this order: means of features may be large, and cancel.
+        return plain, mean + (constant.double() - self.center @ plain.double())
 
-    def residuals(self, targets):
+    def residuals(self, targets: Targets) -> Tensor:
         """Prediction minus target of every row, (n, k)."""
-        coef, mean, aside_residuals = self.whitened_fit(targets)
+        coef, mean, high_residuals = self.whitened_fit(targets)
 
         def predict(block, whitened):
-            values = centered_targets(targets, mean, block.rows, self.dtype)
+            values = targets.ridge_values(block.rows, self.dtype, mean)
             return (torch.addmm(values, whitened, coef, beta=-1),)
 
         (residuals,) = self.whitened.map(predict)
-        residuals[self._aside.positions] = aside_residuals
+        if self._high is not None:
+            residuals[self._high.positions] = high_residuals
         return residuals
 
-    def predict(self, features, targets):
+    def predict(self, features: Tensor, targets: Targets) -> Tensor:
         """Predictions (m, k) at other rows (m, p) of the model fitted to ``targets``."""
         coef, intercept = self.coefficients(targets)
-        center = self._whitening.center
-        constant = intercept + center @ coef.double()
-        return center_rows(features.to(self.dtype), center) @ coef + constant
+        constant = intercept + self.center @ coef.double()
+        return products.center_rows(features.to(self.dtype), self.center) @ coef + constant
 
-    def adjoint(self, features, values):
+    def adjoint(self, features: Tensor, values: Tensor) -> Tensor:
         """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""
         total = self.moment(features, values)
         return self.whitened.map(lambda _, t: (t @ total,))[0]
 
-    def adjoint_form(self, features, values):
-        """The same sum for rows of no group; see ``smoother.Smoother``."""
+    def adjoint_form(self, features: Tensor, values: Tensor) -> NewRowForm:
+        """The same sum as a form for rows j that belong to no group."""
         total = self.moment(features, values)
         projection, offset = self.affine()
         return NewRowForm.linear(self.center, projection @ total, offset @ total)
 
-    def moment(self, features, values):
+    def moment(self, features: Tensor, values: Tensor) -> Tensor:
         """sum_v t_v values_v' over other rows, (q, k)."""
-        step = max(block.stop - block.start for block in self.whitened.layout.blocks)
-        total = 0.0
+        step = max(block.stop - block.start for block in self.layout.blocks)
+        total = values.new_zeros((), dtype=self.dtype)
         for part, value in zip(features.split(step), values.split(step), strict=True):
             total = total + self.whiten(part).T @ value.to(self.dtype)
         return total
 
-    def whiten(self, features):
+    def whiten(self, features: Tensor) -> Tensor:
         """Whitened rows (m, q) of other rows (m, p)."""
         features = features.to(self.dtype)
         out = features.new_empty((len(features), self.whitened.n_columns))
         self._whiten(features, out)
         return out
 
-    def solve_left_out(self, values, *, transposed=False):
+    def solve_left_out(self, values: Tensor, *, transposed: bool = False) -> Tensor:
         """Apply (I - H_II diag(a_I))^-1, or its transpose, to every group of ``values`` (n, k)."""
+        if not self.layout.grouped:
+            return values / self.one_minus_leverage[:, None]
 
         def solve(block, whitened, weight, value):
             if block.group_size == 1:
                 return (value / self.one_minus_leverage[block.rows, None],)
-            t, a, v = (stack(block, array) for array in (whitened, weight, value))
-            if not self.touches_aside(block):
+            t, a, v = block.stack(whitened), block.stack(weight), block.stack(value)
+            if not self.has_high_leverage(block):
                 return (solve_whitened(t, a, v, transposed=transposed).reshape(value.shape),)
-            root, hat, operator, scale = self.own_blocks(block, t, a)
+            root, hat, operator, scale = self.group_blocks(block, t, a)
             solved = left_out_solve(hat, operator, root, v, transposed=transposed, scale=scale)
             return (solved.reshape(value.shape),)
 
         return self.whitened.map(solve, self.sample_weight, values)[0]
 
-    def touches_aside(self, block):
-        """Whether a row of the block is kept out of the factorisation."""
-        return self._aside.touches(block)
+    def has_high_leverage(self, block: Block) -> bool:
+        """Whether a row of the block was excluded from the factorization."""
+        return self._high is not None and bool(self._high.inside(block).any())
 
-    def own_blocks(self, block, whitened, weight):
+    def group_blocks(self, block: Block, whitened: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
         """S, H_II, I - S H_II S and the size of its diagonal's terms, for the block's groups."""
-        root, hat, operator = own_blocks(whitened, weight)
-        return root, hat, operator, self._aside.write_operator(block, operator)
+        root, hat, operator = group_blocks(whitened, weight)
+        if self._high is None:
+            return root, hat, operator, torch.ones_like(root)
+        return root, hat, operator, self._high.write_operator(block, operator)
 
-    def others_sums(self, first, second):
-        """Sums over the rows outside one's own group; see ``smoother.Smoother``."""
-        return others_sums(self.whitened, first, second, self.leverage, self.sample_weight)
+    def cross_sums(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums over the rows outside one's own group; see ``Smoother``."""
+        return cross_sums(self.whitened, first, second, self.leverage, self.sample_weight)
 
-    def new_row_form(self, first, second):
-        """The same sums at rows of no group; see ``smoother.Smoother``."""
+    def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
+        """The same sums over all rows, as a form for rows that belong to no group."""
         total_first, total_second = total_sums(self.whitened, first, second)
         projection, offset = self.affine()
         return NewRowForm(self.center, projection, offset, total_first, total_second)
 
-    @property
-    def center(self):
-        """Weighted mean of the features, (p,), float64."""
-        return self._whitening.center
-
-    def affine(self):
+    def affine(self) -> tuple[Tensor, Tensor]:
         """Projection (p, q) and offset (q,): whitened rows are (z - center) projection + offset."""
-        projection, offset = self._whitening.as_affine()
-        affine = projection.new_empty((len(projection) + 1, self.whitened.n_columns))
-        affine[:-1, : projection.shape[1]], affine[-1, : projection.shape[1]] = projection, offset
-        self._aside.extend(affine)
+        n_columns = self._inverse.shape[0]
+        affine = self._inverse.new_zeros((n_columns + 1, self.whitened.n_columns))
+        affine[:-1, :n_columns] = self._inverse.T
+        affine[-1, n_columns : self._width] = self._constant
+        if self._high is not None:
+            self._high.extend(affine)
         return affine[:-1], affine[-1]

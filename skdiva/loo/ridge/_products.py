@@ -1,24 +1,89 @@
-"""Matrix products that use symmetry or a triangle: in the limit, half the work of plain products.
+"""Weighted means, Gram matrices and moments of centered rows, and triangular products.
 
-Columns are halved until at most ``LEAF`` are left: most of the work is in large plain products.
+Centering rows and targets by their weighted means makes the intercept drop out. Products that are
+symmetric or triangular are halved until at most ``LEAF`` columns are left: in the limit they take
+half the work of plain products, and most of it is in large plain products.
 """
 
 import torch
+from torch import Tensor
+
+from skdiva.loo._targets import Targets
+from skdiva.loo.rows import Budget, RowBlocks
 
 LEAF = 128  # columns; narrower products leave the processor's matrix units idle
 
 
-def _middle(n_columns):
+def weighted_center(rows: RowBlocks, sample_weight: Tensor, fit_intercept: bool) -> Tensor:
+    """Weighted mean of the features in float64, (p,); zeros without an intercept."""
+    if not fit_intercept:
+        return torch.zeros(rows.n_columns, dtype=torch.float64, device=rows.device)
+    weight = sample_weight.double()
+
+    def add(total, _, features, a):
+        moment = a @ features.double()
+        return (moment if total is None else total[0].add_(moment),)
+
+    return rows.reduce(add, weight)[0] / weight.sum()
+
+
+def center_rows(features: Tensor, center: Tensor) -> Tensor:
+    """Subtract ``center`` (float64), in two parts: rounding it would leave an offset in float32."""
+    high = center.to(features.dtype)
+    centered = features - high
+    low = center - high
+    return centered.sub_(low.to(features.dtype)) if low.any() else centered
+
+
+def weighted_gram(rows: RowBlocks, sample_weight: Tensor, center: Tensor) -> Tensor:
+    """Gram matrix (p, p) of the centered rows, weighted."""
+
+    def add(total, _, features, weight):
+        scaled = center_rows(features, center).mul_(weight.sqrt()[:, None])
+        gram = scaled.new_zeros((scaled.shape[1],) * 2) if total is None else total[0]
+        return (add_symmetric_product(gram, scaled, scaled),)
+
+    return mirror_upper(rows.reduce(add, sample_weight)[0])
+
+
+def weighted_target_mean(
+    targets: Targets,
+    sample_weight: Tensor,
+    fit_intercept: bool,
+    budget: Budget = Budget(),  # noqa: B008 - it is frozen
+) -> Tensor:
+    """Weighted mean of what the ridge model is fitted to, (k,), float64; zeros if no intercept.
+
+    Fitting centered targets keeps residuals exact when the mean is large.
+    """
+    total = torch.zeros(targets.n_outputs, dtype=torch.float64, device=sample_weight.device)
+    if fit_intercept:
+        weight = sample_weight.double()
+        for rows in budget.slices(targets.n_rows):
+            total += weight[rows] @ targets.ridge_values(rows, torch.float64)
+        total /= weight.sum()
+    return total
+
+
+def weighted_moment(
+    rows: RowBlocks, sample_weight: Tensor, targets: Targets, mean: Tensor
+) -> Tensor:
+    """Return Z' diag(a) Y, (q, k), of rows Z (n, q) and the centered targets Y (n, k)."""
+
+    def add(total, block, features, weight):
+        values = targets.ridge_values(block.rows, features.dtype, mean)
+        moment = features.T @ values.mul_(weight[:, None])
+        return (moment if total is None else total[0].add_(moment),)
+
+    return rows.reduce(add, sample_weight)[0]
+
+
+def _middle(n_columns: int) -> int:
     # A multiple of LEAF: aligned halves, and no sliver when one column (the intercept) is added.
     return -(-n_columns // (2 * LEAF)) * LEAF
 
 
-def zeros_square(rows):
-    """Zeros (q, q) to add products of ``rows`` (n, q) to."""
-    return rows.new_zeros((rows.shape[1], rows.shape[1]))
-
-
-def add_symmetric_product(total, left, right):
+def add_symmetric_product(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Add ``left' right``, known to be symmetric, to the upper triangle of ``total`` (q, q)."""
     n_columns = total.shape[0]
     if n_columns <= LEAF:
@@ -30,13 +95,13 @@ def add_symmetric_product(total, left, right):
     return total
 
 
-def mirror_upper(matrix):
+def mirror_upper(matrix: Tensor) -> Tensor:
     """Fill the lower triangle from the upper one."""
     upper = torch.triu(matrix)
     return upper + torch.triu(matrix, 1).T
 
 
-def multiply_upper(rows, upper, out):
+def multiply_upper(rows: Tensor, upper: Tensor, out: Tensor) -> Tensor:
     """Write ``rows @ upper`` for an upper triangular (p, p) matrix into ``out`` (n, p)."""
     n_columns = upper.shape[0]
     if n_columns <= LEAF:
@@ -48,11 +113,11 @@ def multiply_upper(rows, upper, out):
     return out
 
 
-def quadratic_form(rows, half):
+def quadratic_form(rows: Tensor, half: Tensor) -> Tensor:
     """Return ``rows_i' M rows_i`` for every row (n, q), from ``half = triangular_half(M)``."""
     return multiply_upper(rows, half, torch.empty_like(rows)).mul_(rows).sum(dim=1)
 
 
-def triangular_half(matrix):
+def triangular_half(matrix: Tensor) -> Tensor:
     """Upper triangular matrix with the same quadratic form as a symmetric ``matrix`` (q, q)."""
     return 2 * torch.triu(matrix, 1) + torch.diag(matrix.diagonal())

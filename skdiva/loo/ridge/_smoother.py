@@ -1,58 +1,77 @@
-"""What a factorised weighted ridge must answer, and the rule that picks the factorisation.
+"""Smoothers: the answers that a factorized weighted ridge model must give.
 
-Leave-one-out predictions and the dataset derivative (``leave_one_out.py``,
-``weight_derivative.py``) are written once against this protocol.
+Leave-one-out predictions and the dataset derivative (``FittedRidge``) are written once against this
+protocol.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
-from skdiva.loo.ridge._dual import DualSmoother
+from skdiva.loo._targets import Targets
 from skdiva.loo.ridge._new_rows import NewRowForm
-from skdiva.loo.ridge._primal import PrimalSmoother
+from skdiva.loo.rows import Layout
 
 
-class Smoother(Protocol):
-    """A fitted weighted ridge. H = Z C Z', plus 1 / sum(a) where there is an intercept.
+class Smoother(ABC):
+    """A fitted weighted ridge model. H = Z C Z', plus 1 / sum(a) where there is an intercept.
 
-    Row arrays are in visiting order (``row_blocks.Layout``); k is the number of outputs.
+    Row arrays are in visiting order (``Layout``); k is the number of outputs.
+
+    Attributes
+    ----------
+    layout : Layout
+    dtype : torch.dtype
+    sample_weight : tensor of shape (n,)
+    leverage : tensor of shape (n,)
+        h_i = H_ii.
+    one_minus_leverage : tensor of shape (n,)
+        1 - a_i h_i, free of cancellation where possible.
     """
 
-    sample_weight: Tensor  # (n,)
-    leverage: Tensor  # (n,), h_i = H_ii
-    one_minus_leverage: Tensor  # (n,), 1 - a_i h_i, free of cancellation where possible
+    layout: Layout
+    dtype: torch.dtype
+    sample_weight: Tensor
+    leverage: Tensor
+    one_minus_leverage: Tensor
 
-    def residuals(self, targets) -> Tensor:
+    @abstractmethod
+    def residuals(self, targets: Targets) -> Tensor:
         """Prediction minus target, (n, k)."""
 
+    @abstractmethod
     def solve_left_out(self, values: Tensor, *, transposed: bool = False) -> Tensor:
-        """(I - H_II diag(a_I))^-1, or its transpose, applied to every group of (n, k) values."""
+        """Apply (I - H_II diag(a_I))^-1, or its transpose, to every group of (n, k) values."""
 
-    def others_sums(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    @abstractmethod
+    def cross_sums(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Sums over the rows outside one's own group, for P = ``first`` and V = ``second`` (n, k).
 
         sum_{i not in J} H_ji P_i, shape (n, k), and
         sum_{I != J} <sum_{i in I} H_ji P_i, sum_{i in I} H_ji V_i>, shape (n,).
         """
 
-    def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
-        """Return the same two sums, over all rows, as a form for rows that belong to no group."""
-
-    def predict(self, features: Tensor, targets) -> Tensor:
+    @abstractmethod
+    def predict(self, features: Tensor, targets: Targets) -> Tensor:
         """Predictions (m, k) at other rows (m, p)."""
 
+    @abstractmethod
     def adjoint(self, features: Tensor, values: Tensor) -> Tensor:
         """sum_v H_jv values_v over other rows v, for every training row j: (n, k)."""
 
-    def adjoint_form(self, features: Tensor, values: Tensor) -> NewRowForm:
-        """Return the same sum as a form for rows j that belong to no group."""
-
-    def coefficients(self, targets) -> tuple[Tensor, Tensor]:
+    @abstractmethod
+    def coefficients(self, targets: Targets) -> tuple[Tensor, Tensor]:
         """Coefficients (p, k) and intercept (k,), the latter in float64."""
 
 
-def make_smoother(rows, sample_weight, alpha, fit_intercept) -> Smoother:
-    """Factorise where the matrix is smaller: p x p (primal) or n x n (dual)."""
-    kind = PrimalSmoother if rows.n_columns <= rows.n_rows else DualSmoother
-    return kind(rows, sample_weight, alpha, fit_intercept)
+class AffineSmoother(Smoother):
+    """A smoother that knows its features, and so extends its sums to rows of no group."""
+
+    @abstractmethod
+    def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
+        """Return both cross sums, over all rows, as a form for rows that belong to no group."""
+
+    @abstractmethod
+    def adjoint_form(self, features: Tensor, values: Tensor) -> NewRowForm:
+        """Return the sum of `adjoint` as a form for rows j that belong to no group."""

@@ -1,5 +1,26 @@
-"""Rows of features, visited in blocks."""
+"""Rows of features, visited in blocks, and the memory that the visits may use.
 
-from skdiva.loo.rows._budget import free_bytes, is_out_of_memory
+A `RowSource` hands over rows in input order; `RowBlocks` visits them in the order of a `Layout`, in
+which rows that are left out together are neighbors, and reduces or maps what it reads. A `Budget`
+says how many rows make a block and which results are kept rather than computed again. Nothing here
+knows of ridge models.
+"""
 
-__all__ = ["free_bytes", "is_out_of_memory"]
+from skdiva.loo.rows._blocks import RowBlocks, SourceBlocks
+from skdiva.loo.rows._budget import Budget, free_bytes, is_out_of_memory
+from skdiva.loo.rows._layout import Block, Layout, make_layout
+from skdiva.loo.rows._source import InMemoryRows, RowSource, as_row_source
+
+__all__ = [
+    "Block",
+    "Budget",
+    "InMemoryRows",
+    "Layout",
+    "RowBlocks",
+    "RowSource",
+    "SourceBlocks",
+    "as_row_source",
+    "free_bytes",
+    "is_out_of_memory",
+    "make_layout",
+]

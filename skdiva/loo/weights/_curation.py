@@ -1,8 +1,9 @@
-"""Weights without the rows whose labels are wrong, and leave-one-out outputs at these weights.
+"""Curated weights: every row keeps the share of its weight by which its label is trusted.
 
-Every row keeps the share of its weight by which a noise model trusts its label. Outputs at these
-weights, to which wrong labels contribute no longer, tell more of them apart, so the noise model is
-fitted to them anew.
+A noise model fitted to leave-one-out outputs says how likely every label is right. Outputs at the
+weights that are left, to which wrong labels contribute no longer, tell more of them apart, so the
+noise model is fitted to them anew. The two constraints on relative weights (weights over start
+weights) are here too: rows of a source share one, and every class keeps some.
 """
 
 from typing import NamedTuple
@@ -10,24 +11,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skdiva.loo._evaluation import Evaluation, evaluate, predict_leave_one_out
-from skdiva.loo.noise._transition import NoiseModel, fit_noise_model
-from skdiva.loo.weights._descent import (
-    Descent,
-    Ties,
-    descend,
-    keep_classes,
-    leaves_too_little,
-    no_step,
-)
+from skdiva.loo._fitted_ridge import Evaluation, FittedRidge
+from skdiva.loo._problem import RidgeProblem
+from skdiva.loo.noise import LabelPosterior, NoiseModel, TransitionNoise
 
-# Chosen, as the noise model, on data that no table in benchmarks/results reports on.
-_LARGEST_STEP = 0.5  # of `learn_weights`, in units of the mean absolute derivative
-_FULL_NOISE = 0.2  # noise rate from which on that step is taken in full
+CLASS_FLOOR = 0.01  # relative weight of the rows of a class that would otherwise lose all of it
 
 
 class Curation(NamedTuple):
-    """What was found.
+    """Curated weights, and answers at them.
 
     Attributes
     ----------
@@ -35,110 +27,133 @@ class Curation(NamedTuple):
         At the start weights.
     final : Evaluation
         At the curated weights; without a derivative.
-    factor : tensor of shape (n,)
+    relative_weight : tensor of shape (n,)
         Curated weights over start weights, in [0, 1].
-    noise : NoiseModel
-        Of the leave-one-out outputs at the curated weights.
+    noise : LabelPosterior
+        Fitted to the leave-one-out outputs at the curated weights.
     """
 
     start: Evaluation
     final: Evaluation
-    factor: Tensor
-    noise: NoiseModel
+    relative_weight: Tensor
+    noise: LabelPosterior
 
 
-def curate(problem, sample_weight, alpha, labels, *, ties=None):
+def curate(
+    problem: RidgeProblem,
+    sample_weight: Tensor,
+    alpha: float,
+    labels: Tensor,
+    *,
+    sources: Tensor | None = None,
+    noise_model: NoiseModel = TransitionNoise(),  # noqa: B008 - it is frozen
+    start: FittedRidge | None = None,
+) -> Curation:
     """Take from every row the share of its weight by which its label is likely to be wrong.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or JointProblem
         Of classes.
     sample_weight : tensor of shape (n,)
         Start weights.
     alpha : float
+        Ridge penalty, positive.
     labels : int64 tensor of shape (n,)
         Codes of the classes, in input order.
-    ties : int64 tensor of shape (n,), optional
-        Codes of the sources whose rows share one factor, the weighted mean of theirs.
+    sources : int64 tensor of shape (n,), optional
+        Codes of the sources whose rows share one relative weight, the weighted mean of theirs.
+    noise_model : NoiseModel, default=TransitionNoise()
+        What is fitted to the leave-one-out outputs.
+    start : FittedRidge, optional
+        The problem at the start weights, if it was factorized before.
 
     Returns
     -------
     Curation
+
+    Raises
+    ------
+    ValueError
+        As `evaluate`.
     """
-    start = evaluate(problem, sample_weight, alpha)
-    noise = fit_noise_model(start.loo_predictions, labels, sample_weight)
-    wrong = noise.wrong_probability(start.loo_predictions, labels, hedged=False)
+    before = (start or FittedRidge(problem, sample_weight, alpha)).evaluation()
+    posterior = noise_model.fit(before.loo_predictions, labels, sample_weight)
+    wrong = posterior.wrong_probability(before.loo_predictions, labels, hedged=False)
     trust = (1 - wrong).to(sample_weight.dtype)
-    if ties is not None:
-        trust = Ties(ties, sample_weight).mean(trust)[ties]
-    factor = _kept(problem, sample_weight, trust, labels)
-    final = predict_leave_one_out(problem, sample_weight * factor, alpha)
-    noise = fit_noise_model(final.loo_predictions, labels, sample_weight)
-    return Curation(start, final, factor, noise)
+    if sources is not None:
+        trust = SourceMeans(sources, sample_weight).mean(trust)[sources]
+    trust = keep_trainable(problem, sample_weight, trust, labels)
+    final = FittedRidge(problem, sample_weight * trust, alpha).evaluation(derivative=False)
+    posterior = noise_model.fit(final.loo_predictions, labels, sample_weight)
+    return Curation(before, final, trust, posterior)
 
 
-def learn_weights(problem, sample_weight, alpha, labels, *, max_iter=2, on_step=None):
-    """Weights to train with: trust in the labels, then a step along the derivative.
+def keep_trainable(
+    problem: RidgeProblem, sample_weight: Tensor, trust: Tensor, labels: Tensor
+) -> Tensor:
+    """Trust (n,) that leaves some weight to every class, and two rows (groups) with weight."""
+    trust = keep_classes(trust, labels, sample_weight)
+    layout = problem.layout
+    if layout.n_groups_with_weight(layout.arrange(sample_weight * trust)) < 2:
+        return torch.ones_like(trust)
+    return trust
 
-    Trust is squared: what is as likely right as wrong should count for less than a half. The step
-    is the smaller the less noise there is, so that clean data keep their weights.
+
+def keep_classes(
+    relative_weight: Tensor, classes: Tensor, sample_weight: Tensor, sources: Tensor | None = None
+) -> Tensor:
+    """Raise relative weights to ``CLASS_FLOOR`` in classes that lost all but that share of weight.
 
     Parameters
     ----------
-    problem : Problem
-        Of classes.
+    relative_weight : tensor of shape (n,) or (n_sources,)
+        Of the rows, or of the sources that ``sources`` name.
+    classes : int64 tensor of shape (n,)
     sample_weight : tensor of shape (n,)
         Start weights.
-    alpha : float
-    labels : int64 tensor of shape (n,)
-        Codes of the classes, in input order.
-    max_iter : int, default=2
-        1 leaves out the step along the derivative.
-    on_step : callable, optional
-        Called as ``on_step(step, loss)`` after every evaluation.
+    sources : int64 tensor of shape (n,), optional
 
     Returns
     -------
-    Descent
-        Its steps are these two; none if fewer than half a label is thought to be wrong.
+    tensor of the shape of ``relative_weight``
     """
-    start, final, _, noise = curate(problem, sample_weight, alpha, labels)
-    report = on_step or (lambda _step, _loss: None)
-    report(0, start.loss)
-    wrong = noise.wrong_probability(final.loo_predictions, labels, hedged=False)
-    wrong = wrong.to(sample_weight.dtype)
-    rate = float(wrong @ sample_weight / sample_weight.sum())
-    n_iter = min(max_iter, 2)
-    if rate * len(labels) < 0.5:
-        return no_step(start, sample_weight, n_iter)
-    trust = _kept(problem, sample_weight, (1 - wrong).square(), labels)
-    trusted = sample_weight * trust
-    last = descend(
-        problem,
-        trusted / trusted.mean(),
-        alpha,
-        learning_rate=_LARGEST_STEP * min(1.0, rate / _FULL_NOISE),
-        max_iter=n_iter - 1,
-        classes=labels,
-        on_step=lambda step, loss: report(step + 1, loss),
-    )
-    factor = trust * last.factor
-    weight = sample_weight * factor
-    return Descent(
-        start,
-        last.final,
-        factor,
-        weight / weight.mean(),
-        [start.loss, *last.loss_path],
-        n_iter,
-        n_steps=1 + last.n_steps,
-    )
+    if sources is None:
+        sources = torch.arange(len(relative_weight), device=relative_weight.device)
+    before = sample_weight.new_zeros(int(classes.max()) + 1)
+    after = before.index_add(0, classes, sample_weight * relative_weight[sources])
+    before = before.index_add(0, classes, sample_weight)
+    places = sources[(after < CLASS_FLOOR * before)[classes]]
+    floored = relative_weight[places].clamp(min=CLASS_FLOOR)
+    return relative_weight.index_put((places,), floored)
 
 
-def _kept(problem, sample_weight, trust, labels):
-    """Trust (n,) that leaves some weight to every class, and something to leave out."""
-    trust = keep_classes(trust, labels, sample_weight)
-    if leaves_too_little(problem, sample_weight * trust):
-        return torch.ones_like(trust)
-    return trust
+class SourceMeans:
+    """Weighted means over the rows of a source; sources without start weight have none.
+
+    Parameters
+    ----------
+    codes : int64 tensor of shape (n,)
+        Source of every row.
+    sample_weight : tensor of shape (n,)
+
+    Attributes
+    ----------
+    weight : tensor of shape (n_sources,)
+        Sum of the weights of every source.
+    """
+
+    def __init__(self, codes: Tensor, sample_weight: Tensor):
+        self.codes, self.row_weight = codes, sample_weight
+        n_sources = int(codes.max()) + 1
+        self.weight = sample_weight.new_zeros(n_sources).index_add_(0, codes, sample_weight)
+
+    def mean(self, row_values: Tensor) -> Tensor:
+        """Mean over the rows of every source, (n_sources,)."""
+        total = torch.zeros_like(self.weight)
+        total.index_add_(0, self.codes, self.row_weight * row_values)
+        return total / torch.where(self.weight > 0, self.weight, 1.0)
+
+    def mean_over_rows(self, values: Tensor) -> float:
+        """Mean over all rows of a value per source."""
+        return float((self.weight * values).sum() / self.weight.sum())

@@ -7,20 +7,21 @@ of |d| leaves the step without a scale. Rows that share a source share one w, an
 the weighted mean of theirs (paper section 3.4; a few steps, since more overfit the loss).
 """
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from skdiva.loo._evaluation import Evaluation, evaluate, predict_leave_one_out
-from skdiva.loo.ridge._group_blocks import n_groups_with_weight
+from skdiva.loo._fitted_ridge import Evaluation, FittedRidge
+from skdiva.loo._problem import RidgeProblem
+from skdiva.loo.weights._curation import SourceMeans, keep_classes
 
-LARGEST_FACTOR = 2.0
-CLASS_FLOOR = 0.01  # factor kept by the rows of a class that would otherwise lose all its weight
+LARGEST_RELATIVE_WEIGHT = 2.0
 
 
 class Descent(NamedTuple):
-    """What the steps found.
+    """Weights that steps on the loss have led to.
 
     Attributes
     ----------
@@ -28,7 +29,7 @@ class Descent(NamedTuple):
         At the start weights.
     final : Evaluation
         At the final weights, before they are scaled to mean 1.
-    factor : tensor of shape (n,)
+    relative_weight : tensor of shape (n,)
         w, the final weights over the start weights.
     sample_weight : tensor of shape (n,)
         Final weights scaled to mean 1.
@@ -43,134 +44,118 @@ class Descent(NamedTuple):
 
     start: Evaluation
     final: Evaluation
-    factor: Tensor
+    relative_weight: Tensor
     sample_weight: Tensor
-    loss_path: list
+    loss_path: list[float]
     n_iter: int
     n_steps: int
 
 
 def descend(
-    problem,
-    sample_weight,
-    alpha,
+    problem: RidgeProblem,
+    sample_weight: Tensor,
+    alpha: float,
     *,
-    learning_rate=0.5,
-    max_iter=3,
-    ties=None,
-    classes=None,
-    on_step=None,
-):
-    """Take a few normalised steps on the weights.
+    learning_rate: float = 0.5,
+    max_iter: int = 3,
+    sources: Tensor | None = None,
+    classes: Tensor | None = None,
+    on_step: Callable[[int, float], object] | None = None,
+    start: FittedRidge | None = None,
+) -> Descent:
+    """Take a few normalized steps on the weights.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or JointProblem
     sample_weight : tensor of shape (n,)
         Start weights; rows at zero stay there.
     alpha : float
+        Ridge penalty, positive.
     learning_rate : float, default=0.5
         In units of the mean absolute derivative.
     max_iter : int, default=3
-    ties : int64 tensor of shape (n,), optional
-        Codes of the sources whose rows share one factor.
+        Largest number of steps.
+    sources : int64 tensor of shape (n,), optional
+        Codes of the sources whose rows share one relative weight.
     classes : int64 tensor of shape (n,), optional
-        Codes of the classes that must keep some weight: see ``CLASS_FLOOR``.
+        Codes of the classes that must keep some weight, see ``CLASS_FLOOR``.
     on_step : callable, optional
         Called as ``on_step(step, loss)`` after every evaluation.
+    start : FittedRidge, optional
+        The problem at the start weights, if it was factorized before.
 
     Returns
     -------
     Descent
+
+    Raises
+    ------
+    ValueError
+        As `evaluate`.
     """
-    evaluations, factors = [], []
-    for current, factor in steps(
-        problem, sample_weight, alpha,
-        learning_rate=learning_rate, max_iter=max_iter, ties=ties, classes=classes,
+    evaluations, relative = [], []
+    for current, weight in steps(
+        problem, sample_weight, alpha, learning_rate=learning_rate, max_iter=max_iter,
+        sources=sources, classes=classes, start=start,
     ):  # fmt: skip
         evaluations.append(current)
-        factors.append(factor)
+        relative.append(weight)
         if on_step is not None:
-            on_step(len(factors) - 1, current.loss)
-    weight = sample_weight * factors[-1]
-    n_steps = len(factors) - 1
+            on_step(len(relative) - 1, current.loss)
+    final_weight = sample_weight * relative[-1]
+    n_steps = len(relative) - 1
     return Descent(
         start=evaluations[0],
         final=evaluations[-1],
-        factor=factors[-1],
-        sample_weight=weight / weight.mean(),
+        relative_weight=relative[-1],
+        sample_weight=final_weight / final_weight.mean(),
         loss_path=[evaluation.loss for evaluation in evaluations],
         n_iter=min(n_steps + 1, max_iter),
         n_steps=n_steps,
     )
 
 
-def no_step(start, sample_weight, n_iter):
+def no_step(start: Evaluation, sample_weight: Tensor, n_iter: int) -> Descent:
     """Return the `Descent` that stays at the start weights."""
     ones, mean_one = torch.ones_like(sample_weight), sample_weight / sample_weight.mean()
     return Descent(start, start, ones, mean_one, [start.loss], n_iter, n_steps=0)
 
 
-def steps(problem, sample_weight, alpha, *, learning_rate, max_iter, ties=None, classes=None):
-    """Yield what `descend` passes through: evaluations with the factors (n,) they belong to.
+def steps(
+    problem: RidgeProblem,
+    sample_weight: Tensor,
+    alpha: float,
+    *,
+    learning_rate: float,
+    max_iter: int,
+    sources: Tensor | None = None,
+    classes: Tensor | None = None,
+    start: FittedRidge | None = None,
+) -> Iterator[tuple[Evaluation, Tensor]]:
+    """Yield what `descend` passes through: evaluations with relative weights (n,).
 
     The first is at the start weights; the last has no derivative if all ``max_iter`` steps were
     taken.
     """
-    if ties is None:
-        ties = torch.arange(sample_weight.shape[0], device=sample_weight.device)
-    tied = Ties(ties, sample_weight)
-    factor = torch.ones_like(tied.weight)
-    for _ in range(max_iter):
-        current = evaluate(problem, sample_weight * factor[ties], alpha)
-        yield current, factor[ties]
-        slope = tied.mean(current.derivative)
-        scale = tied.mean_over_rows(slope.abs())
+    if sources is None:
+        sources = torch.arange(sample_weight.shape[0], device=sample_weight.device)
+    means = SourceMeans(sources, sample_weight)
+    relative = torch.ones_like(means.weight)
+    for step in range(max_iter + 1):
+        weight = sample_weight * relative[sources]
+        layout = problem.layout
+        if step > 0 and layout.n_groups_with_weight(layout.arrange(weight)) < 2:
+            return
+        fit = start if step == 0 and start is not None else FittedRidge(problem, weight, alpha)
+        current = fit.evaluation(derivative=step < max_iter)
+        yield current, relative[sources]
+        if current.derivative is None:
+            return
+        slope = means.mean(current.derivative)
+        scale = means.mean_over_rows(slope.abs())
         if scale == 0:
             return
-        factor = (factor - learning_rate * slope / scale).clamp(0, LARGEST_FACTOR)
+        relative = (relative - learning_rate * slope / scale).clamp(0, LARGEST_RELATIVE_WEIGHT)
         if classes is not None:
-            factor = keep_classes(factor, classes, sample_weight, ties)
-        if leaves_too_little(problem, sample_weight * factor[ties]):
-            return
-    yield predict_leave_one_out(problem, sample_weight * factor[ties], alpha), factor[ties]
-
-
-def leaves_too_little(problem, sample_weight):
-    """Whether fewer than two rows (groups) have weight: nothing would be left to leave out."""
-    return n_groups_with_weight(problem.layout, problem.layout.arrange(sample_weight)) < 2
-
-
-class Ties:
-    """Weighted means over the rows of a source; sources without start weight have none."""
-
-    def __init__(self, codes, sample_weight):
-        self.codes, self.row_weight = codes, sample_weight
-        n_ties = int(codes.max()) + 1
-        self.weight = sample_weight.new_zeros(n_ties).index_add_(0, codes, sample_weight)
-
-    def mean(self, row_values):
-        """Mean over the rows of every source."""
-        total = torch.zeros_like(self.weight)
-        total.index_add_(0, self.codes, self.row_weight * row_values)
-        return total / torch.where(self.weight > 0, self.weight, 1.0)
-
-    def mean_over_rows(self, values):
-        """Mean over all rows of a value per source."""
-        return float((self.weight * values).sum() / self.weight.sum())
-
-
-def keep_classes(factor, classes, sample_weight, ties=None):
-    """Raise factors to ``CLASS_FLOOR`` in a class that lost all but that share of its weight.
-
-    ``factor`` is that of the rows, or of the sources that ``ties`` name.
-    """
-    if ties is None:
-        ties = torch.arange(len(factor), device=factor.device)
-    n_classes = int(classes.max()) + 1
-    before, after = (
-        sample_weight.new_zeros(n_classes).index_add_(0, classes, weight)
-        for weight in (sample_weight, sample_weight * factor[ties])
-    )
-    starved = (after < CLASS_FLOOR * before)[classes]
-    return factor.index_put((ties[starved],), factor[ties[starved]].clamp(min=CLASS_FLOOR))
+            relative = keep_classes(relative, classes, sample_weight, sources)

@@ -1,0 +1,47 @@
+"""Rows of a pool with their targets, a block at a time."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from skdiva.loo._targets import Targets
+from skdiva.loo.rows import Budget, RowSource, as_row_source
+
+
+class PoolBlocks:
+    """Features and targets of a pool.
+
+    Parameters
+    ----------
+    features : tensor of shape (n_pool, p) or RowSource
+        Read once for every pass over the pool, so that they may be computed when they are read.
+    targets : Targets
+    budget : Budget
+        Decides how many rows make a block.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer targets than rows.
+    """
+
+    def __init__(self, features: Tensor | RowSource, targets: Targets, budget: Budget):
+        self.rows, self.targets = as_row_source(features), targets
+        self.n_rows = self.rows.n_rows
+        if targets.n_rows != self.n_rows:
+            raise ValueError(
+                f"Expected one target for each of the {self.n_rows} rows of the pool, got "
+                f"{targets.n_rows}. Pass features and targets of the same rows."
+            )
+        dtype = self.rows.dtype
+        self._step = budget.rows(self.rows.n_columns, self.rows.device, dtype.itemsize)
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor, Targets]]:
+        """Yield slices of rows, with their features and targets."""
+        for start in range(0, self.n_rows, self._step):
+            rows = slice(start, min(start + self._step, self.n_rows))
+            yield rows, self.rows.read(rows), self.targets.select(rows)
+
+    def select(self, rows: Tensor) -> tuple[Tensor, Targets]:
+        """Return features and targets of the rows at int64 positions."""
+        return self.rows.read(rows), self.targets.select(rows)

@@ -1,0 +1,89 @@
+"""Weights to train with: trust in the labels, then a step along the derivative."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from skdiva.loo._problem import RidgeProblem
+from skdiva.loo.noise import NoiseModel, TransitionNoise
+from skdiva.loo.weights._curation import curate, keep_trainable
+from skdiva.loo.weights._descent import Descent, descend, no_step
+
+# Chosen, as the noise model, on data that no table in benchmarks/results reports on.
+_LARGEST_STEP = 0.5  # in units of the mean absolute derivative
+_FULL_NOISE = 0.2  # noise rate from which on that step is taken in full
+
+
+def learn_weights(
+    problem: RidgeProblem,
+    sample_weight: Tensor,
+    alpha: float,
+    labels: Tensor,
+    *,
+    max_iter: int = 2,
+    on_step: Callable[[int, float], object] | None = None,
+    noise_model: NoiseModel = TransitionNoise(),  # noqa: B008 - it is frozen
+) -> Descent:
+    """Weights to train with: trust in the labels, then a step along the derivative.
+
+    Trust is squared: what is as likely right as wrong should count for less than a half. The step
+    is the smaller the less noise there is, so that clean data keep their weights.
+
+    Parameters
+    ----------
+    problem : Problem or JointProblem
+        Of classes.
+    sample_weight : tensor of shape (n,)
+        Start weights.
+    alpha : float
+        Ridge penalty, positive.
+    labels : int64 tensor of shape (n,)
+        Codes of the classes, in input order.
+    max_iter : int, default=2
+        1 leaves out the step along the derivative.
+    on_step : callable, optional
+        Called as ``on_step(step, loss)`` after every evaluation.
+    noise_model : NoiseModel, default=TransitionNoise()
+        As in `curate`.
+
+    Returns
+    -------
+    Descent
+        Its steps are these two; none if less than half a label is thought to be wrong.
+
+    Raises
+    ------
+    ValueError
+        As `evaluate`.
+    """
+    start, final, _, noise = curate(problem, sample_weight, alpha, labels, noise_model=noise_model)
+    report = on_step or (lambda _step, _loss: None)
+    report(0, start.loss)
+    wrong = noise.wrong_probability(final.loo_predictions, labels, hedged=False)
+    wrong = wrong.to(sample_weight.dtype)
+    rate = float(wrong @ sample_weight / sample_weight.sum())
+    n_iter = min(max_iter, 2)
+    if rate * len(labels) < 0.5:
+        return no_step(start, sample_weight, n_iter)
+    trust = keep_trainable(problem, sample_weight, (1 - wrong).square(), labels)
+    trusted = sample_weight * trust
+    last = descend(
+        problem,
+        trusted / trusted.mean(),
+        alpha,
+        learning_rate=_LARGEST_STEP * min(1.0, rate / _FULL_NOISE),
+        max_iter=n_iter - 1,
+        classes=labels,
+        on_step=lambda step, loss: report(step + 1, loss),
+    )
+    relative_weight = trust * last.relative_weight
+    weight = sample_weight * relative_weight
+    return Descent(
+        start,
+        last.final,
+        relative_weight,
+        weight / weight.mean(),
+        [start.loss, *last.loss_path],
+        n_iter,
+        n_steps=1 + last.n_steps,
+    )
