@@ -1,10 +1,10 @@
-"""The factorisation over samples: where subtraction would cost digits."""
+"""Dual smoother, in cases where subtraction would cost digits."""
 
 import pytest
 import torch
 
 from skdiva.loo import evaluate
-from skdiva.loo.ridge._dual import DualSmoother
+from skdiva.loo.ridge import DualSmoother
 from tests.cases import Case
 from tests.oracles import reference
 from tests.tolerances import assert_close, assert_rows_close
@@ -41,7 +41,7 @@ def test_float32(large_means, relative_alpha, fit_intercept, device):
     ],
 )
 def test_far_rows_of_weight_zero(fields, dtype, device):
-    """Their own entries of H are what training rows leave unexplained, a small difference."""
+    """Their own entries of H are small differences: what the training rows do not explain."""
     data = Case(14, 24, 2, relative_alpha=1e-6, **fields).data(dtype, device)
     data.sample_weight[:4] = 0
     evaluation = evaluate(data.problem(), data.sample_weight, data.alpha)
@@ -51,9 +51,9 @@ def test_far_rows_of_weight_zero(fields, dtype, device):
 
 
 def test_leverages_near_one_come_out_without_subtraction(device):
-    """More columns than rows: every row all but decides its prediction when alpha is small."""
+    """With more columns than rows and a small alpha, every row nearly determines its prediction."""
     data = Case(12, 40, 1, relative_alpha=1e-13, fit_intercept=False).data(device=device)
-    rows = data.problem().rows(torch.float64)
+    rows = data.problem().row_blocks(torch.float64)
     smoother = DualSmoother(rows, data.sample_weight, data.alpha, False)
     gram = (data.features @ data.features.T).cpu()
     weight = data.sample_weight.cpu()
@@ -75,7 +75,7 @@ def test_groups_whose_leverages_are_near_one(device):
 
 
 def test_one_column_more_than_rows_changes_nothing(device):
-    """The primal and the dual meet at the square shape."""
+    """The primal takes the square shape, the dual one column more."""
     data = Case(12, 12, 2, zero_weights=True).data(device=device)
     padded = data._replace(features=torch.nn.functional.pad(data.features, (0, 1)))
     square, wide = (evaluate(x.problem(), x.sample_weight, data.alpha) for x in (data, padded))

@@ -1,17 +1,10 @@
-"""A group's own block: the left-out solve, narrow and long, and its refusals."""
+"""Blocks of the hat matrix that belong to groups, and the left-out solve with them."""
 
 import pytest
 import torch
 
-from skdiva.loo.ridge._group_blocks import (
-    group_sums,
-    left_out_solve,
-    own_blocks,
-    solve_whitened,
-    stack,
-)
-from skdiva.loo.ridge._precision import InsufficientPrecisionError
-from skdiva.loo.rows._source import Block, make_layout
+from skdiva.loo.ridge import InsufficientPrecisionError, solve_whitened
+from skdiva.loo.ridge._group_blocks import group_blocks, left_out_solve
 from tests.tolerances import assert_close
 
 
@@ -45,17 +38,17 @@ def test_solve_whitened(n_rows, n_columns, transposed, device):
 
 @pytest.mark.parametrize("n_rows", [3, 7])
 @pytest.mark.parametrize("excess", [1.0, 1.5])
-def test_a_group_that_decides_its_predictions(n_rows, excess, device):
+def test_a_group_that_determines_its_predictions(n_rows, excess, device):
     whitened, weight, values = example(n_rows, 4, device)
     whitened = whitened * (excess / 0.9) ** 0.5  # the largest eigenvalue of S H S is 1 or more
     with pytest.raises(InsufficientPrecisionError):
         solve_whitened(whitened, weight, values)
 
 
-def test_pivots_are_judged_in_their_own_units(device):
-    """A diagonal known to be 1e-14, not found by subtraction, is as good as any other."""
+def test_pivots_are_compared_with_the_scale(device):
+    """A diagonal of 1e-14 is accepted if it was not found by subtraction from 1."""
     whitened, weight, values = example(3, 5, device)
-    root, hat, operator = own_blocks(whitened, weight)
+    root, hat, operator = group_blocks(whitened, weight)
     tiny = torch.full_like(root, 1e-14)
     operator = operator * 1e-14
     with pytest.raises(InsufficientPrecisionError):
@@ -65,24 +58,10 @@ def test_pivots_are_judged_in_their_own_units(device):
     assert_close(solved, (values + hat @ (root[..., None] * inner)).cpu(), 1e-12)
 
 
-def test_own_blocks(device):
+def test_group_blocks(device):
     whitened, weight, _ = example(3, 5, device)
-    root, hat, operator = own_blocks(whitened, weight)
+    root, hat, operator = group_blocks(whitened, weight)
     assert_close(root.square(), weight.cpu(), 1e-15)
     assert_close(hat, (whitened @ whitened.mT).cpu(), 1e-15)
     expected = torch.eye(3, device=device) - root[:, :, None] * hat * root[:, None, :]
     assert_close(operator, expected.cpu(), 1e-15)
-
-
-def test_stack():
-    block = Block(4, 10, 3)
-    assert stack(block, torch.arange(6)).tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert stack(block, torch.zeros(6, 2)).shape == (2, 3, 2)
-
-
-def test_group_sums():
-    groups = torch.tensor([0, 1, 0, 2, 1, 0])
-    layout = make_layout(6, 2, groups)
-    values = torch.arange(6, dtype=torch.float64)
-    sums = layout.restore(group_sums(layout, layout.arrange(values)))
-    assert sums.tolist() == [7.0, 5.0, 7.0, 3.0, 5.0, 7.0]

@@ -1,11 +1,11 @@
-"""The derivative of rows that are not in the training set yet."""
+"""Derivative and predictions of rows that are not in the training set."""
 
 import pytest
 import torch
 
 from skdiva.loo import ValueTargets, evaluate, fit_ridge, new_row_form
 from skdiva.loo._brute_force import refit
-from skdiva.loo.ridge._new_rows import NewRowForm, RidgeModel
+from skdiva.loo.ridge import NewRowForm, RidgeModel
 from tests.cases import Case
 from tests.oracles import loo_loss
 from tests.tolerances import assert_close
@@ -14,9 +14,9 @@ CASES = {
     "tall": Case(14, 3, 2),
     "classes": Case(14, 3, 3, "log_loss", initial_outputs=True),
     "wide": Case(10, 20, 2, zero_weights=True),
-    "groups": Case(14, 3, 2, grouping="ragged", batch_size=3),
+    "groups": Case(14, 3, 2, grouping="ragged", block_rows=3),
     "no intercept": Case(14, 3, 2, fit_intercept=False),
-    "a row that decides its own prediction": Case(14, 3, 2, row_scale=1e3),
+    "a row that determines its own prediction": Case(14, 3, 2, row_scale=1e3),
 }
 N_NEW = 5
 
@@ -31,7 +31,7 @@ def new_rows(case):
 
 
 def appended(data, new, row, weight):
-    """The case with one new row at the end: it trains, and judges nothing."""
+    """The case with one new row at the end, which is trained on and not validated on."""
 
     def grow(array, more):
         return None if array is None else torch.cat([array, more])
@@ -72,7 +72,7 @@ def test_appending_a_row_at_a_small_weight(name, device):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_row_appended_at_weight_zero(name):
-    """The derivative that `evaluate` finds when the row is there, at weight zero."""
+    """Equal to the derivative that `evaluate` finds for a training row of weight zero."""
     data, new = CASES[name].data(), new_rows(CASES[name])
     form = new_row_form(data.problem(), data.sample_weight, data.alpha)
     actual = form.derivative(new.features, new_residuals(data, new))
@@ -85,18 +85,18 @@ def test_a_row_appended_at_weight_zero(name):
 
 
 @pytest.mark.parametrize("name", ["tall", "wide", "no intercept"])
-def test_a_validation_loss_judges(name):
+def test_with_a_validation_set(name):
     data, new = CASES[name].data(), new_rows(CASES[name])
-    judges = Case(**(vars(CASES[name]) | {"n_rows": 25, "seed": 5})).data()
+    others = Case(**(vars(CASES[name]) | {"n_rows": 25, "seed": 5})).data()
 
     def loss(row, weight):
         grown = appended(data, new, row, weight)
         model = refit(
             grown.features, grown.values, grown.sample_weight, data.alpha, data.case.fit_intercept
         )
-        return float(data.loss.value(model.predict(judges.features), judges.values).mean())
+        return float(data.loss.value(model.predict(others.features), others.values).mean())
 
-    problem = data.problem(validation=(judges.features, judges.targets()))
+    problem = data.problem(validation=(others.features, others.targets()))
     form = new_row_form(problem, data.sample_weight, data.alpha)
     actual = form.derivative(new.features, new_residuals(data, new))
     expected = [
@@ -119,7 +119,7 @@ def test_large_means(dtype, device):
     assert_close(actual, expected, 1e-12 if dtype == torch.float64 else 1e-3)
 
 
-def test_a_form_is_what_it_says():
+def test_a_form_by_its_definition():
     draw = torch.Generator().manual_seed(0)
 
     def normal(*shape):
@@ -139,7 +139,7 @@ def test_a_form_is_what_it_says():
 
 
 def test_any_number_of_rows():
-    """Rows are worked on in blocks, which meet where one ends."""
+    """Rows are worked on in blocks."""
     data, new = CASES["classes"].data(), new_rows(CASES["classes"])
     form = new_row_form(data.problem(), data.sample_weight, data.alpha)
     features, residuals = new.features, new_residuals(data, new)
@@ -161,7 +161,7 @@ def test_a_model_predicts_like_a_refit(device):
 
 
 def test_rows_in_float32_for_a_form_in_float64(device):
-    """As where float32 did not suffice for the core."""
+    """As it happens when float32 falls short for the factorization."""
     data, new = CASES["classes"].data(device=device), new_rows(CASES["classes"])
     form = new_row_form(data.problem(), data.sample_weight, data.alpha)
     rounded = new.features.float().to(device)

@@ -1,19 +1,20 @@
-"""When a factorisation is trusted, and full float32 products meanwhile."""
+"""Checks of the numerical precision, the choice of the dtype, and full float32."""
 
 import pytest
 import torch
 
-from skdiva.loo.ridge._precision import (
+from skdiva.loo.ridge import (
+    LEAST_SHARE,
+    RESOLUTION,
     InsufficientPrecisionError,
-    cholesky,
     cholesky_stack,
     condition_estimate,
     full_float32,
-    least_share,
+    in_sufficient_dtype,
     require_condition,
     require_residual_share,
-    resolution,
 )
+from skdiva.loo.ridge._precision import cholesky
 
 
 def with_condition(condition, size=20, device="cpu"):
@@ -66,11 +67,15 @@ def test_cholesky_adds_nothing():
     torch.testing.assert_close(factor @ factor.T, matrix, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("factorise", [cholesky, cholesky_stack])
-def test_cholesky_of_what_is_not_positive_definite(factorise, device):
+@pytest.mark.parametrize("factorize", [cholesky, cholesky_stack])
+def test_cholesky_of_what_is_not_positive_definite(factorize, device):
     matrices = torch.stack([torch.eye(3), torch.diag(torch.tensor([1.0, -1e-7, 1.0]))]).to(device)
     with pytest.raises(InsufficientPrecisionError):
-        factorise(matrices if factorise is cholesky_stack else matrices[1])
+        factorize(matrices if factorize is cholesky_stack else matrices[1])
+
+
+def estimated_condition(matrix):
+    return condition_estimate(matrix.diagonal(), matrix.mv, cholesky(matrix))
 
 
 @pytest.mark.parametrize("condition", [10.0, 1e4, 1e8])
@@ -79,14 +84,14 @@ def test_condition_estimate_is_a_lower_bound_and_close(condition, device):
     scale = matrix.diagonal().rsqrt()
     eigenvalues = torch.linalg.eigvalsh(scale[:, None] * matrix * scale)
     exact = float(eigenvalues[-1] / eigenvalues[0])
-    estimate = condition_estimate(matrix, cholesky(matrix))
+    estimate = estimated_condition(matrix)
     assert 0.3 * exact < estimate <= 1.001 * exact
 
 
 def test_condition_does_not_count_the_scale_of_columns():
     scale = torch.logspace(-4, 4, 20, dtype=torch.float64)
     matrix = scale[:, None] * with_condition(10.0) * scale
-    assert condition_estimate(matrix, cholesky(matrix)) < 100
+    assert estimated_condition(matrix) < 100
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -95,7 +100,7 @@ def test_require_condition(dtype):
 
     def check(gap):
         matrix = torch.tensor([[1, 1 - gap], [1 - gap, 1]], dtype=dtype)
-        require_condition(matrix, cholesky(matrix))
+        require_condition(estimated_condition(matrix), dtype)
 
     check(0.01)
     with pytest.raises(InsufficientPrecisionError, match="condition number"):
@@ -104,10 +109,35 @@ def test_require_condition(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_require_residual_share(dtype):
-    smallest = least_share(dtype)
+    smallest = LEAST_SHARE[dtype]
     require_residual_share(smallest, dtype)
     for share in (smallest * 0.99, 0.0, -1.0, float("nan")):
         with pytest.raises(InsufficientPrecisionError, match="1 - leverage"):
             require_residual_share(share, dtype)
     require_residual_share(smallest * 0.99, dtype, smallest / 2)
-    assert least_share(dtype) >= resolution(dtype) > torch.finfo(dtype).eps
+    assert LEAST_SHARE[dtype] >= RESOLUTION[dtype] > torch.finfo(dtype).eps
+
+
+def test_a_wider_dtype_where_one_falls_short():
+    tried = []
+
+    def attempt(dtype):
+        tried.append(dtype)
+        if dtype == torch.float32:
+            raise InsufficientPrecisionError("too few digits")
+        return "answer"
+
+    assert in_sufficient_dtype(torch.float32, 0.5, attempt) == "answer"
+    assert tried == [torch.float32, torch.float64]
+    tried.clear()
+    assert in_sufficient_dtype(torch.float64, 0.5, attempt) == "answer"
+    assert tried == [torch.float64]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_no_dtype_suffices(dtype):
+    def attempt(dtype):
+        raise InsufficientPrecisionError(f"not in {dtype}")
+
+    with pytest.raises(ValueError, match=r"alpha=0\.5 is too small.*not in torch\.float64"):
+        in_sufficient_dtype(dtype, 0.5, attempt)

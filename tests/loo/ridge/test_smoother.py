@@ -1,11 +1,9 @@
-"""Every answer of both factorisations against the dense matrix H."""
+"""Every answer of the primal and the dual smoother against the dense hat matrix."""
 
 import pytest
 import torch
 
-from skdiva.loo.ridge._dual import DualSmoother
-from skdiva.loo.ridge._primal import PrimalSmoother
-from skdiva.loo.ridge._smoother import make_smoother
+from skdiva.loo.ridge import DualSmoother, PrimalSmoother
 from tests.cases import Case
 from tests.tolerances import assert_close
 
@@ -13,12 +11,12 @@ CASES = {
     "tall": Case(14, 4, 2),
     "wide": Case(9, 15, 2),
     "square, no intercept": Case(10, 10, 3, fit_intercept=False),
-    "zero weights": Case(14, 4, 2, zero_weights=True, batch_size=3),
-    "zero weights, wide": Case(9, 15, 2, zero_weights=True, batch_size=3),
+    "zero weights": Case(14, 4, 2, zero_weights=True, block_rows=3),
+    "zero weights, wide": Case(9, 15, 2, zero_weights=True, block_rows=3),
     "ragged groups": Case(16, 4, 2, grouping="ragged", zero_weights=True),
-    "ragged groups, wide": Case(16, 25, 2, grouping="ragged", zero_weights=True, batch_size=5),
-    "long groups": Case(15, 2, 3, grouping="long", batch_size=4),
-    "a row that decides its own prediction": Case(14, 4, 2, row_scale=1e4),
+    "ragged groups, wide": Case(16, 25, 2, grouping="ragged", zero_weights=True, block_rows=5),
+    "long groups": Case(15, 2, 3, grouping="long", block_rows=4),
+    "a row that determines its own prediction": Case(14, 4, 2, row_scale=1e4),
     "such a row in a group": Case(16, 4, 2, row_scale=1e4, grouping="ragged"),
 }
 
@@ -53,7 +51,7 @@ class Dense:
         constant = 1 / total if self.intercept else 0.0
         return (left - center) @ torch.linalg.solve(gram, (right - center).T) + constant
 
-    def others_sums(self, first, second):
+    def cross_sums(self, first, second):
         others = self.hat.masked_fill(self.same, 0.0)
         sums = 0.0
         for group in self.groups.unique():
@@ -83,7 +81,7 @@ def pair(request, case, device):
     problem = data.problem()
     dense = Dense(data, problem)
     smoother = request.param(
-        problem.rows(torch.float64), dense.weight, data.alpha, case.fit_intercept
+        problem.row_blocks(torch.float64), dense.weight, data.alpha, case.fit_intercept
     )
     return smoother, dense, problem
 
@@ -95,7 +93,7 @@ def normal(like, *shape):
 
 def test_leverage(pair):
     smoother, dense, _ = pair
-    # H is known up to eps / alpha; the rest of a row that decides its own prediction, better.
+    # H is known up to eps / alpha; 1 - leverage of a high-leverage row, better.
     assert_close(smoother.leverage, dense.hat.diagonal().cpu(), 1e-10)
     expected = 1 - dense.weight * dense.hat.diagonal()
     torch.testing.assert_close(smoother.one_minus_leverage, expected, rtol=1e-9, atol=1e-13)
@@ -114,17 +112,17 @@ def test_residuals_and_coefficients(pair):
 def test_solve_left_out(pair, transposed):
     smoother, dense, _ = pair
     expected = normal(dense.hat, len(dense.weight), 3)
-    # From the answer back to the question: well conditioned whatever the leverages.
+    # The product with the answer is well conditioned whatever the leverages.
     question = (dense.left.T if transposed else dense.left) @ expected
     actual = smoother.solve_left_out(question, transposed=transposed)
     assert_close((dense.left.T if transposed else dense.left) @ actual, question.cpu(), 1e-8)
 
 
-def test_others_sums(pair):
+def test_cross_sums(pair):
     smoother, dense, _ = pair
     first, second = (normal(dense.hat, len(dense.weight), k) for k in (4, 4))
     second = second.flip(0)
-    actual, expected = smoother.others_sums(first, second), dense.others_sums(first, second)
+    actual, expected = smoother.cross_sums(first, second), dense.cross_sums(first, second)
     for ours, theirs in zip(actual, expected, strict=True):
         assert_close(ours, theirs.cpu(), 1e-10)
 
@@ -141,10 +139,10 @@ def test_other_rows(pair):
 
 def test_adjoint_form(pair):
     smoother, dense, _ = pair
-    judges, rows = (normal(dense.hat, m, dense.features.shape[1]) for m in (7, 5))
+    others, rows = (normal(dense.hat, m, dense.features.shape[1]) for m in (7, 5))
     values, residuals = normal(dense.hat, 7, 2), normal(dense.hat, 5, 2)
-    expected = -((dense.hat_between(rows, judges) @ values) * residuals).sum(dim=1)
-    actual = smoother.adjoint_form(judges, values).derivative(rows, residuals)
+    expected = -((dense.hat_between(rows, others) @ values) * residuals).sum(dim=1)
+    actual = smoother.adjoint_form(others, values).derivative(rows, residuals)
     assert_close(actual, expected.cpu(), 1e-9)
 
 
@@ -164,7 +162,7 @@ def test_new_row_form(pair):
     ("n_rows", "n_columns", "kind"),
     [(10, 4, PrimalSmoother), (10, 10, PrimalSmoother), (10, 11, DualSmoother)],
 )
-def test_the_smaller_matrix_is_factorised(n_rows, n_columns, kind):
+def test_the_smaller_matrix_is_factorized(n_rows, n_columns, kind):
     problem = (data := Case(n_rows, n_columns).data()).problem()
-    smoother = make_smoother(problem.rows(torch.float64), data.sample_weight, data.alpha, True)
+    smoother = problem.smoother(data.sample_weight, data.alpha, torch.float64)
     assert type(smoother) is kind
