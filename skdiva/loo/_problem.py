@@ -55,11 +55,11 @@ class RidgeProblem(ABC):
         targets: Targets,
         *,
         loss: Loss,
-        fit_intercept: bool = True,
-        validation_weight: Tensor | None = None,
-        groups: Tensor | None = None,
-        validation: tuple | None = None,
-        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+        fit_intercept: bool,
+        validation_weight: Tensor | None,
+        groups: Tensor | None,
+        validation: tuple | None,
+        budget: Budget,
     ):
         check_loss(loss)
         if targets.n_rows != n_rows:
@@ -140,9 +140,11 @@ class Problem(RidgeProblem):
     Parameters
     ----------
     features : tensor of shape (n, p) or RowSource
+        What the ridge model sees.
     targets : ClassTargets or ValueTargets
+        Of k outputs.
     loss : object
-        With ``value`` and ``derivative``, as `SquaredError` and `LogLoss` have them.
+        Loss of the held-out predictions, with ``value`` and ``derivative``, as `SquaredError` and `LogLoss` have them.
     fit_intercept : bool, default=True
         Whether to add an intercept, which is not penalized.
     validation_weight : tensor of shape (n,), optional
@@ -163,9 +165,24 @@ class Problem(RidgeProblem):
         If there are more or fewer targets than rows.
     """
 
-    def __init__(self, features: Tensor | RowSource, targets: Targets, **how):
+    def __init__(
+        self,
+        features: Tensor | RowSource,
+        targets: Targets,
+        *,
+        loss: Loss,
+        fit_intercept: bool = True,
+        validation_weight: Tensor | None = None,
+        groups: Tensor | None = None,
+        validation: tuple[Tensor, Targets] | None = None,
+        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+    ):
         self.rows = rows = as_row_source(features)
-        super().__init__(rows.n_rows, rows.n_columns, rows.dtype, rows.device, targets, **how)
+        super().__init__(
+            rows.n_rows, rows.n_columns, rows.dtype, rows.device, targets,
+            loss=loss, fit_intercept=fit_intercept, validation_weight=validation_weight,
+            groups=groups, validation=validation, budget=budget,
+        )  # fmt: skip
 
     def row_blocks(self, dtype: torch.dtype) -> SourceBlocks:
         """Return the rows of the features, visited in blocks."""

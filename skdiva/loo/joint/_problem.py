@@ -8,13 +8,14 @@ sample have one weight, are left out together, and their predictions meet in the
 import torch
 from torch import Tensor
 
+from skdiva.loo._losses import Loss
 from skdiva.loo._problem import RidgeProblem
 from skdiva.loo._targets import Targets, ValueTargets
 from skdiva.loo.joint._dual import JointDualSmoother
 from skdiva.loo.joint._gram import JointGram
 from skdiva.loo.joint._spectrum import JointSpectrum
 from skdiva.loo.ridge import PrimalSmoother, Smoother
-from skdiva.loo.rows import Block, InMemoryRows, Layout, SourceBlocks
+from skdiva.loo.rows import Block, Budget, InMemoryRows, Layout, SourceBlocks
 
 # Rows of the Gram matrix whose eigenvectors give the losses of all penalties: more take minutes.
 MOST_DECOMPOSED_ROWS = 4096
@@ -29,13 +30,22 @@ class JointProblem(RidgeProblem):
         Jacobians, or their inner products; the latter where there are more columns than rows.
     targets : ClassTargets or ValueTargets
         Of k outputs.
+    loss : object
+        As in `Problem`.
+    fit_intercept : bool, default=True
+        Whether to add an intercept for every output, which is not penalized.
+    validation_weight : tensor of shape (n,), optional
+        As in `Problem`.
+    groups : int64 tensor of shape (n,), optional
+        As in `Problem`.
     validation : tuple of (tensor of shape (m, k, p), targets), optional
-        With a `JointGram`: (its ``validation``, targets).
+        Its mean loss replaces the leave-one-out loss. With a `JointGram`: (its ``validation``,
+        targets).
+    budget : Budget, default=Budget()
+        As in `Problem`.
     max_decomposed_rows : int, default=4096
         Largest number of rows, n * k, of a Gram matrix that the penalty is chosen on; of larger
         ones some samples are drawn.
-    groups, loss, fit_intercept, validation_weight, budget
-        As in `Problem`.
     """
 
     def __init__(
@@ -43,18 +53,22 @@ class JointProblem(RidgeProblem):
         features: Tensor | JointGram,
         targets: Targets,
         *,
+        loss: Loss,
+        fit_intercept: bool = True,
+        validation_weight: Tensor | None = None,
         groups: Tensor | None = None,
-        validation: tuple | None = None,
+        validation: tuple[Tensor, Targets] | None = None,
+        budget: Budget = Budget(),  # noqa: B008 - it is frozen
         max_decomposed_rows: int = MOST_DECOMPOSED_ROWS,
-        **how,
     ):
         self.gram_only = isinstance(features, JointGram)
         self.features = features.train if isinstance(features, JointGram) else features
         self.max_decomposed_rows = max_decomposed_rows
-        self._given = targets, groups, how
+        self._given = targets, groups, validation_weight
         super().__init__(
             len(self.features), self.features.shape[2], self.features.dtype, self.features.device,
-            targets, groups=groups, validation=validation, **how,
+            targets, loss=loss, fit_intercept=fit_intercept, validation_weight=validation_weight,
+            groups=groups, validation=validation, budget=budget,
         )  # fmt: skip
         self.n_outputs = targets.n_outputs
         self.row_layout = _expanded(self.layout, self.n_outputs)
@@ -161,22 +175,21 @@ class JointProblem(RidgeProblem):
 
     def _select(self, samples: Tensor) -> "JointProblem":
         """The problem of some samples."""
-        targets, groups, how = self._given
-        rows = samples[:, None] * self.n_outputs + torch.arange(
-            self.n_outputs, device=samples.device
-        )
-        how = dict(how)
-        if how.get("validation_weight") is not None:
-            how["validation_weight"] = how["validation_weight"][samples]
+        targets, groups, validation_weight = self._given
+        outputs = torch.arange(self.n_outputs, device=samples.device)
+        rows = (samples[:, None] * self.n_outputs + outputs).flatten()
         validation = self.validation
         if validation is not None:
-            validation = validation[0][:, :, rows.flatten()], validation[1]
+            validation = validation[0][:, :, rows], validation[1]
         return JointProblem(
-            JointGram(self.features[samples][:, :, rows.flatten()]),
+            JointGram(self.features[samples][:, :, rows]),
             targets.select(samples),
+            loss=self.loss,
+            fit_intercept=self.fit_intercept,
+            validation_weight=None if validation_weight is None else validation_weight[samples],
             groups=None if groups is None else groups[samples],
             validation=validation,
-            **how,
+            budget=self.budget,
         )
 
 
