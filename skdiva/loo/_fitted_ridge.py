@@ -160,7 +160,6 @@ class FittedRidge:
     @full_float32()
     def _left_out(self) -> tuple[Tensor, Tensor]:
         """Residuals, and leave-one-out residuals, of the rows of the model, as visited."""
-
         factorize = self._factorize
 
         def solve(dtype):

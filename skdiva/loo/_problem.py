@@ -144,7 +144,8 @@ class Problem(RidgeProblem):
     targets : ClassTargets or ValueTargets
         Of k outputs.
     loss : object
-        Loss of the held-out predictions, with ``value`` and ``derivative``, as `SquaredError` and `LogLoss` have them.
+        Loss of the held-out predictions, with ``value`` and ``derivative``, as `SquaredError` and
+        `LogLoss` have them.
     fit_intercept : bool, default=True
         Whether to add an intercept, which is not penalized.
     validation_weight : tensor of shape (n,), optional
