@@ -1,4 +1,4 @@
-"""Labels drawn as the noise model says they are."""
+"""Transition matrices, and labels drawn from the noise model."""
 
 import numpy as np
 import torch
@@ -11,12 +11,12 @@ def even(rate, k):
 
 
 def pairs(rate, k):
-    """Every class taken for the next one, and for no other."""
+    """Labels of every class are wrong at one rate, always in favor of the next class."""
     return (1 - rate) * np.eye(k) + rate * np.roll(np.eye(k), 1, axis=1)
 
 
 def simulated(transition, n=3000, sharpness=8.0, shift=0.0, seed=0):
-    """Outputs, labels and classes drawn as the model says they are.
+    """Draw outputs, labels and classes from the model.
 
     With a shift, the first class has half of the rows.
     """

@@ -7,14 +7,14 @@ from numpy.testing import assert_allclose
 from scipy.stats import median_abs_deviation
 
 from skdiva.loo import Problem, SquaredError, ValueTargets, predict_leave_one_out
-from skdiva.loo.noise._residuals import (
+from skdiva.loo.noise import (
     leave_one_out_deviation,
     robust_scale,
     root_mean_square,
 )
 
 
-def test_studentised_residuals_are_those_of_statsmodels():
+def test_studentized_residuals_are_those_of_statsmodels():
     sm = pytest.importorskip("statsmodels.api")
     generator = np.random.default_rng(0)
     X, noise = generator.normal(size=(40, 3)), generator.normal(size=40)

@@ -1,4 +1,4 @@
-"""The noise model: on labels drawn from it; against Bayes' rule in numpy."""
+"""Transition noise model, on labels drawn from it and against Bayes' rule in numpy."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
-from skdiva.loo import NoiseModel, fit_noise_model
-from skdiva.loo.noise import _transition as noise_model
+from skdiva.loo import TransitionNoise, fit_noise_model
+from skdiva.loo.noise import TransitionPosterior
+from skdiva.loo.noise._transition import sample_rows
 from tests.loo.noise.simulated_noise import even, pairs, simulated
 
 GRID_STEP = 400 ** (1 / 23)  # of sharpness
@@ -24,11 +25,11 @@ def bayes(model, outputs, labels):
 
 
 def moderate():
-    """A model with nothing special about it, outputs and labels."""
+    """A posterior of four classes, with outputs and labels."""
     draw = np.random.default_rng(1)
     transition = draw.dirichlet(np.ones(4), size=4)
     offset = draw.normal(size=4)
-    model = NoiseModel(3.0, torch.from_numpy(offset), torch.from_numpy(transition), 2.0)
+    model = TransitionPosterior(3.0, torch.from_numpy(offset), torch.from_numpy(transition), 2.0)
     labels = torch.from_numpy(draw.integers(4, size=20))
     return model, torch.from_numpy(draw.normal(size=(20, 4))), labels
 
@@ -51,7 +52,7 @@ def test_the_hedge_is_a_fifth_of_a_softmax_without_noise():
     assert_allclose(model.wrong_probability(outputs, labels), 1 - own)
 
 
-def test_the_arguments_are_not_written_to():
+def test_arguments_are_not_modified():
     model, outputs, labels = moderate()
     before = outputs.clone(), labels.clone()
     fit_noise_model(outputs, labels)
@@ -61,7 +62,7 @@ def test_the_arguments_are_not_written_to():
 
 
 def test_small_probabilities_are_not_rounded_to_zero():
-    model = NoiseModel(200.0, torch.zeros(2), torch.eye(2).double(), 200.0)
+    model = TransitionPosterior(200.0, torch.zeros(2), torch.eye(2).double(), 200.0)
     wrong = model.wrong_probability(torch.tensor([[1.0, 0.0]]), torch.tensor([0]))
     assert_allclose(wrong, 0.2 * np.exp(-200.0), rtol=1e-12)
 
@@ -97,7 +98,7 @@ def test_noise_between_pairs_is_found_as_such(seed):
     assert wrong[labels.numpy() == classes].mean() < 0.1
 
 
-def test_probabilities_say_how_often():
+def test_probabilities_are_calibrated():
     outputs, labels, classes = simulated(even(0.2, 3), n=20_000, sharpness=5.0)
     wrong = fit_noise_model(outputs, labels).wrong_probability(outputs, labels, hedged=False)
     is_wrong = torch.from_numpy(labels.numpy() != classes).double()
@@ -126,7 +127,7 @@ def test_rows_of_weight_zero_do_not_count(transition):
 
 
 def test_rows_of_weight_zero_are_no_evidence():
-    """Few pairs are too little to give up even noise for, whatever else has no weight."""
+    """Rows without weight do not add to the evidence against even noise."""
     outputs, labels, _ = simulated(pairs(0.3, 3), n=80, sharpness=15.0)
     model = fit_noise_model(outputs, labels)
     assert_allclose(model.transition, even(1 - float(model.transition[0, 0]), 3))
@@ -149,13 +150,13 @@ def test_integer_weights_are_repeated_rows(transition):
     assert not np.allclose(weighted.transition, plain.transition, rtol=1e-3)
 
 
-def test_weights_have_no_scale():
+def test_the_scale_of_the_weights_does_not_matter():
     outputs, labels, _ = simulated(even(0.2, 3), n=300)
     weight = torch.linspace(0.5, 1.5, 300, dtype=torch.float64)
     same(fit_noise_model(outputs, labels, weight), fit_noise_model(outputs, labels, 1e3 * weight))
 
 
-def test_more_rows_than_needed_are_sampled_the_same_way_every_time(monkeypatch):
+def test_more_rows_than_needed_are_sampled_the_same_way_every_time():
     outputs, labels, _ = simulated(even(0.2, 3), n=12_000)
     models = []
     for seed in (0, 1):
@@ -163,24 +164,44 @@ def test_more_rows_than_needed_are_sampled_the_same_way_every_time(monkeypatch):
         models.append(fit_noise_model(outputs, labels))
     same(*models)
     assert_allclose(models[0].transition, even(0.2, 3), atol=0.02)
-    monkeypatch.setattr(noise_model, "_FIT_ROWS", 20_000)
-    whole = fit_noise_model(outputs, labels)
+    whole = TransitionNoise(max_rows=20_000).fit(outputs, labels)
     assert not np.array_equal(whole.transition, models[0].transition)
     assert_allclose(whole.transition, models[0].transition, atol=0.02)
 
 
-def test_many_classes_are_fitted_to_fewer_rows(monkeypatch):
+def test_the_default_model_is_the_one_that_is_fitted():
+    outputs, labels, _ = simulated(even(0.2, 3), n=300)
+    same(TransitionNoise().fit(outputs, labels), fit_noise_model(outputs, labels))
+    assert TransitionNoise() == TransitionNoise(max_rows=8_000, max_elements=800_000)
+
+
+def test_many_classes_are_fitted_to_fewer_rows():
     outputs, labels, _ = simulated(even(0.2, 4), n=500)
-    sampled = noise_model._sample(outputs, labels, torch.ones(500))
+    sampled = sample_rows(outputs, labels, torch.ones(500), 8_000, 800_000)
     assert len(sampled.labels) == 500
-    monkeypatch.setattr(noise_model, "_FIT_ELEMENTS", 400)
-    fewer = noise_model._sample(outputs, labels, torch.ones(500))
+    fewer = sample_rows(outputs, labels, torch.ones(500), 8_000, 400)
     assert fewer.outputs.shape == (100, 4)
     assert_array_equal(fewer.log_shares, sampled.log_shares)
+    by_elements = TransitionNoise(max_elements=400).fit(outputs, labels)
+    same(by_elements, TransitionNoise(max_rows=100).fit(outputs, labels))
+    assert not np.array_equal(by_elements.transition, fit_noise_model(outputs, labels).transition)
+
+
+def test_a_posterior_moves_to_the_cpu(device):
+    outputs, labels, _ = simulated(even(0.2, 3), n=300)
+    model = fit_noise_model(outputs.to(device), labels.to(device))
+    moved = model.cpu()
+    assert {moved.offset.device.type, moved.transition.device.type} == {"cpu"}
+    assert (moved.sharpness, moved.ambiguity_sharpness) == (
+        model.sharpness,
+        model.ambiguity_sharpness,
+    )
+    assert_array_equal(moved.offset, model.offset.cpu())
+    assert_array_equal(moved.transition, model.transition.cpu())
 
 
 def test_rare_classes_may_have_an_offset():
-    """Outputs of a rare class are too small: its share is what the offset makes up for."""
+    """Outputs of a rare class are too small; the offset compensates for its share."""
     draw = np.random.default_rng(0)
     classes = np.repeat([0, 1], [1800, 200])
     outputs = np.eye(2)[classes] + draw.normal(0, 0.35, (2000, 2))

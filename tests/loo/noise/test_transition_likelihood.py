@@ -1,4 +1,4 @@
-"""The noise model's fit against optima that scipy finds."""
+"""Likelihood of the fitted transition model, against optima found by scipy."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from skdiva.loo import fit_noise_model
-from skdiva.loo.noise import _transition as noise_model
+from skdiva.loo.noise._transition import Labeled, fit_transition_matrix
 from tests.loo.noise.simulated_noise import even, pairs, simulated
 
 GRID_STEP = 400 ** (1 / 23)  # of sharpness
@@ -23,7 +23,7 @@ def log_likelihood(outputs, labels, sharpness, offset, transition):
 @pytest.mark.parametrize("k", [2, 4])
 @pytest.mark.parametrize("rate", [0.0, 0.05, 0.25])
 def test_the_likelihood_is_close_to_its_largest(rate, k, shift):
-    """Of scipy: over sharpness, shift and noise rate at once, where ours searches a grid."""
+    """scipy optimizes sharpness, shift and noise rate at once; ours searches a grid."""
     outputs, labels, _ = simulated(even(rate, k), n=800, shift=shift)
     log_shares = np.log(np.bincount(labels, minlength=k) / 800)
 
@@ -73,14 +73,14 @@ def test_ambiguity_is_twice_the_likeliest_sharpness_without_noise():
     assert best / GRID_STEP**0.6 < model.ambiguity_sharpness / 2 < best * GRID_STEP**0.6
 
 
-def test_free_rows_climb_to_the_top_of_their_penalised_likelihood():
+def test_free_rows_reach_the_maximum_of_the_penalized_likelihood():
     outputs, labels, _ = simulated(pairs(0.3, 3), n=400)
     prior, strength = even(0.1, 3), 400 / 3
-    p = softmax(5 * outputs.numpy(), axis=1)  # soft: the way up is long
+    p = softmax(5 * outputs.numpy(), axis=1)  # soft, so that many iterations are needed
     ones = torch.ones(400, dtype=torch.float64)
-    labelled = noise_model._Labelled(outputs, labels, ones, torch.zeros(3))
-    objective, transition, share = noise_model._climb(
-        torch.from_numpy(p), labelled, torch.from_numpy(prior), strength
+    labeled = Labeled(outputs, labels, ones, torch.zeros(3))
+    objective, transition, share = fit_transition_matrix(
+        torch.from_numpy(p), labeled, torch.from_numpy(prior), strength
     )
 
     def loss(logits):

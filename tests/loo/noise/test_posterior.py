@@ -1,14 +1,53 @@
-"""The threshold with the largest expected F1, against all numbers of rows that could be flagged."""
+"""Posteriors of labels, and the threshold of largest expected F1 against all possible flags."""
 
 import numpy as np
 import pytest
 import torch
 
 from skdiva.loo import expected_f1_threshold
+from skdiva.loo.noise import LabelPosterior
+
+
+class Given(LabelPosterior):
+    """A posterior that does not look at the outputs; hedged, all classes are equally likely."""
+
+    def __init__(self, probabilities):
+        self.probabilities = probabilities
+
+    def class_probabilities(self, outputs, labels, *, hedged=True):
+        del outputs, labels
+        if hedged:
+            return torch.full_like(self.probabilities, 1 / self.probabilities.shape[1])
+        return self.probabilities.clone()
+
+    def cpu(self):
+        return self
+
+
+def test_a_label_is_wrong_if_another_class_is_right():
+    probabilities = torch.tensor([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]], dtype=torch.float64)
+    labels = torch.tensor([0, 2])
+    posterior = Given(probabilities)
+    wrong = posterior.wrong_probability(torch.zeros(2, 3), labels, hedged=False)
+    np.testing.assert_allclose(wrong, [0.3, 0.9])
+    np.testing.assert_allclose(posterior.wrong_probability(torch.zeros(2, 3), labels), 2 / 3)
+
+
+def test_small_probabilities_are_summed_and_not_subtracted_from_one():
+    posterior = Given(torch.tensor([[1.0, 1e-30]], dtype=torch.float64))
+    wrong = posterior.wrong_probability(torch.zeros(1, 2), torch.tensor([0]), hedged=False)
+    np.testing.assert_allclose(wrong, 1e-30, rtol=1e-12)
+
+
+@pytest.mark.parametrize("missing", ["class_probabilities", "cpu"])
+def test_a_posterior_must_be_complete(missing):
+    incomplete = type("Incomplete", (Given,), {missing: getattr(LabelPosterior, missing)})
+    with pytest.raises(TypeError, match=missing):
+        incomplete(torch.zeros(1, 2))
 
 
 def best_flags(probability):
-    """Rows flagged by the best N, every N tried; none at or below a tenth."""
+    """Flags of the number of rows with the largest expected F1; none at or below 0.1."""
     order = np.argsort(-probability, kind="stable")
     f1 = [
         2 * sum(probability[i] for i in order[:n]) / (n + probability.sum())
@@ -31,7 +70,7 @@ def test_every_number_of_rows_was_tried(shape, seed):
 
 
 def test_it_is_close_to_the_expectation_over_all_outcomes():
-    """F1 averaged over draws of what is wrong: no other threshold does better by much."""
+    """No other threshold has a much larger F1, averaged over draws of the wrong labels."""
     draw = np.random.default_rng(0)
     probability = draw.beta(0.3, 1.0, size=200)
     wrong = draw.uniform(size=(2000, 200)) < probability
