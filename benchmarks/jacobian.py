@@ -1,14 +1,15 @@
-"""What the features of a network cost, beside the passes of the network itself.
+"""Cost of the features of a network, relative to the passes of the network itself.
 
     python benchmarks/jacobian.py [--data FOLDER] [--threads 1] [--batch 64]
 
-Printed per network are the milliseconds of a forward pass without gradients and of a forward and
-backward pass, both of a whole batch, and, as ratios: the penultimate activations over the forward
-pass (at most 1.15); over forward and backward (at most 2.5) per-sample gradients of all parameters
-along a random direction, the same written to an array, and projected to 1000 columns; and the
-gradients by one backward pass per row. Medians of interleaved repeats. With the weights of FOLDER
-the networks are ResNet-20 (32 pixels) and MobileNetV2 (96 pixels), else a small convolutional
-network; a GPU is used if there is one.
+For each network, it prints the milliseconds of a forward pass without gradients and of a forward
+and backward pass, both for a whole batch. The other columns are ratios. Penultimate activations are
+compared with the forward pass (at most 1.15). The rest is compared with forward and backward pass
+(at most 2.5): per-sample gradients of all parameters along a random direction, the same written to
+an array, the same projected to 1000 columns, and gradients by one backward pass per row. All
+figures are medians of interleaved repeats. With the weights in FOLDER, the networks are ResNet-20
+(32 pixels) and MobileNetV2 (96 pixels), else a small convolutional network. A GPU is used if there
+is one.
 """
 
 import argparse
@@ -20,9 +21,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from skdiva.features.network._frozen import FrozenNetwork
-from skdiva.features.network._projection import FoldedProjection
-from skdiva.features.network.gradients._per_sample import PerSampleGradients
+from skdiva.features.network import FoldedProjection, FrozenNetwork, PerSampleGradients
 
 N_COMPONENTS = 1000
 ROWS_ONE_AT_A_TIME = 8
@@ -39,7 +38,7 @@ def small_network():
 
 
 def networks(folder):
-    """Name, network and shape of a row."""
+    """Return the name, the network and the shape of a row of each network."""
     if folder is None:
         return [("four convolutions, 32 px", small_network(), (3, 32, 32))]
     weights = folder / "weights"
@@ -63,7 +62,7 @@ def load_module(path):
 
 
 def measure(network, shape, batch, repeats, device):
-    """Median seconds of every way."""
+    """Return the median seconds of each computation."""
     network = network.to(device)
     x = torch.randn(batch, *shape, device=device)
     frozen = FrozenNetwork(network, device, torch.float32)

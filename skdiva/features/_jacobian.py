@@ -1,8 +1,14 @@
 """JacobianFeaturizer: activations or Jacobians of a torch network, as features."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any
 
+import numpy as np
 import torch
 from sklearn.base import (
     BaseEstimator,
@@ -12,75 +18,92 @@ from sklearn.base import (
 )
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
-from skdiva.arrays import choose_device, is_tensor, to_host
-from skdiva.features._full_linearization import FullLinearization
+from skdiva.arrays import is_tensor, to_host
 from skdiva.features.network import (
-    Computation,
-    Recipe,
-    SharedBackbone,
+    ExtractorConfig,
+    NetworkExtractor,
+    NetworkRows,
     build_module,
     cached,
+    computing_device,
     draw_seed,
     floating_dtype,
-    is_stream,
-    place_of,
     read_rows,
     record_columns,
-    seeded,
-    store,
+    restore_modules,
+    result_device,
+    store_modules,
 )
 
 
-class JacobianFeaturizer(
-    FullLinearization,
-    SharedBackbone,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+def _is_per_output(featurizer: JacobianFeaturizer) -> bool:
+    if featurizer.outputs == "each" and featurizer.parameters != "last":
+        return True
+    raise AttributeError(
+        "A model starts from the outputs of the network only with outputs='each' and parameters "
+        f"other than 'last'; got outputs={featurizer.outputs!r}, "
+        f"parameters={featurizer.parameters!r}."
+    )
+
+
+def _is_exact(featurizer: JacobianFeaturizer) -> bool:
+    if _is_per_output(featurizer) and featurizer.n_components is None:
+        return True
+    raise AttributeError(
+        "Exact Jacobians expect n_components=None; got "
+        f"n_components={featurizer.n_components!r}, with which they are projected."
+    )
+
+
+class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Activations or Jacobians of a torch network.
 
-    A linear model on the Jacobian of a network's outputs with respect to its parameters is the
-    network, linearised around its weights; one on the activations before the last layer retrains
-    that layer. The network is copied in `fit` and used in evaluation mode; it is not changed.
+    A linear model on the Jacobian of the outputs of a network with respect to its parameters is the
+    network linearized around its weights. A linear model on the activations before the last layer
+    retrains that layer. The network is copied in `fit` and used in evaluation mode; it is not
+    changed.
 
     Parameters
     ----------
     backbone : nn.Module or callable
         The network, or a function without arguments that makes one, with ``random_state`` as seed.
-        It must return (rows, outputs), or an object with such ``logits``.
+        It must return outputs of shape (rows, outputs), or an object that has them as ``logits``.
     parameters : {"last", "all"} or list of str, default="last"
         "last": the features are the inputs of the last Linear that is called. "all", or names of
-        parameters or of modules (``"layer4"``, ``"head.weight"``): derivatives by these.
+        parameters or of modules (``"layer4"``, ``"head.weight"``): the features are derivatives
+        with respect to these parameters.
     outputs : {"random", "each", "sum"}, default="random"
         What is differentiated: a fixed random combination of the outputs, every output (features of
         shape (n, k, p)), or their sum, which hardly depends on the parameters after training with
-        cross-entropy. Has no influence with ``parameters="last"``.
+        cross-entropy. Ignored with ``parameters="last"``.
     n_components : int, default=None
-        Number of columns after a random projection, which keeps inner products on average. None: no
+        Number of columns after a random projection that keeps inner products on average. None: no
         projection.
     activation_slope : float, default=None
-        Slope given to ReLU and ReLU6 where they are flat. None: they stay as they are.
+        Slope given to ReLU and ReLU6 where they are flat. None: they are left as they are.
     precondition : {"fisher"}, default=None
         "fisher": columns are multiplied by (F + mean F)^-1/2, where F is the mean square of the
         column over the training rows.
     input_shape : tuple of int, default=None
-        Shape of a row for the network, where X has two dimensions. None: as X has it.
+        Shape of a row for the network, if X has two dimensions. None: the shape of a row of X.
     batch_size : "auto" or int, default="auto"
-        Number of rows computed at a time; "auto": from the free memory. Halved whenever memory does
-        not suffice.
+        Number of rows computed at a time. "auto": chosen from the free memory. It is halved
+        whenever memory does not suffice.
     device : str, default=None
-        "cpu", "cuda" or "cuda:<index>". None: where X is if that is a CUDA tensor, else CUDA if
-        there is one, else the CPU.
+        "cpu", "cuda" or "cuda:<index>". None: the device of X if that is a CUDA tensor, else CUDA
+        if available, else the CPU.
     dtype : {"float32", "float64"}, default=None
-        Precision of network and features. None: float64 if the network is, else float32.
+        Precision of network and features. None: float64 if the network has float64 parameters, else
+        float32.
     memory : str or joblib.Memory, default=None
-        Folder for results of `transform`, found again by the content of network and X.
-        A Dataset or DataLoader is computed anew.
+        Folder that caches results of `transform`, keyed by the content of network and X. Results
+        for a Dataset or DataLoader are not cached.
     random_state : int, RandomState instance or None, default=None
-        Decides combination, projection, and what a callable backbone draws. None is 0.
+        Determines the combination of the outputs, the projection, and the random numbers that a
+        callable backbone draws. None is the same as 0.
     verbose : int, default=0
         Whether to show a progress bar.
 
@@ -99,7 +122,7 @@ class JacobianFeaturizer(
     n_features_in_ : int
         Number of columns of X, if it has two dimensions.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if they are all strings.
+        Names of the columns, if all of them are strings.
 
     See Also
     --------
@@ -139,20 +162,20 @@ class JacobianFeaturizer(
 
     def __init__(
         self,
-        backbone,
+        backbone: torch.nn.Module | Callable[[], torch.nn.Module],
         *,
-        parameters="last",
-        outputs="random",
-        n_components=None,
-        activation_slope=None,
-        precondition=None,
-        input_shape=None,
-        batch_size="auto",
-        device=None,
-        dtype=None,
-        memory=None,
-        random_state=None,
-        verbose=0,
+        parameters: str | Sequence[str] = "last",
+        outputs: str = "random",
+        n_components: int | None = None,
+        activation_slope: float | None = None,
+        precondition: str | None = None,
+        input_shape: Sequence[int] | None = None,
+        batch_size: str | int = "auto",
+        device: str | None = None,
+        dtype: str | None = None,
+        memory: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.backbone = backbone
         self.parameters = parameters
@@ -169,8 +192,8 @@ class JacobianFeaturizer(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):  # noqa: ARG002
-        """Copy the network, and prepare what is computed of it.
+    def fit(self, X: Any, y: Any = None) -> JacobianFeaturizer:  # noqa: ARG002
+        """Copy the network, and prepare the computation of the features.
 
         Parameters
         ----------
@@ -191,58 +214,146 @@ class JacobianFeaturizer(
         ValueError
             If X or the network is not as described.
         """
-        rows = self._read(X, reset=True)
+        rows = read_rows(X, self.input_shape, self, n_least=2)
         seed = draw_seed(self.random_state)
-        with seeded(seed):
-            module = build_module(self.backbone)
-        dtype = self.dtype or floating_dtype(module)
-        parameters = self.parameters if isinstance(self.parameters, str) else [*self.parameters]
-        self._recipe = Recipe(
-            dtype, parameters, self.outputs, self.n_components, self.activation_slope, seed
+        module = build_module(self.backbone, seed)
+        config = ExtractorConfig(
+            dtype=self.dtype or floating_dtype(module),
+            parameters=self.parameters if isinstance(self.parameters, str) else [*self.parameters],
+            outputs=self.outputs,
+            n_components=self.n_components,
+            activation_slope=self.activation_slope,
+            seed=seed,
         )
-        self._probe = rows.probe()
-        work = self._start(module, self._device_for(X))
+        probe = rows.probe()
+        extractor = self._make_extractor(module, config, probe, computing_device(self.device, X))
+        module = extractor.network.module
         if self.precondition is not None:
-            scale = self._remembered(X, rows, "scale", lambda: work.fisher_scale(rows))
-            self._recipe = self._recipe._replace(scale=to_host(scale))
-            work.scale_by(self._recipe.scale)
-        self.n_columns_, self.n_outputs_ = work.n_columns, work.n_outputs
-        self.parameter_names_, self.direction_ = work.names, work.direction
-        self.scale_ = self._recipe.scale
+            key, place = ("scale", module, config), result_device(X)
+            compute = partial(extractor.fisher_scale, rows)
+            extractor.scale_by(cached(self.memory, key, rows, compute, place))
+        record_columns(self, X, rows.given_shape, reset=True)
+        self.n_columns_, self.n_outputs_ = extractor.n_columns, extractor.n_outputs
+        self.parameter_names_, self.direction_ = extractor.names, extractor.direction
+        self._module, self._config, self._probe = module, extractor.config, probe
+        self._extractor, self.scale_ = extractor, extractor.config.scale
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray | torch.Tensor:
         """Compute the features.
 
         Parameters
         ----------
         X : array-like, tensor, Dataset or DataLoader
-            Finite numbers of two to four dimensions, a numeric dataframe, or a data set of tensors,
-            of tuples that begin with a tensor, or of dicts of tensors, passed as keywords.
+            Finite numbers with two to four dimensions, a numeric dataframe, or a data set of
+            tensors, of tuples that begin with a tensor, or of dicts of tensors, which are passed as
+            keywords.
 
         Returns
         -------
         ndarray or tensor of shape (n_rows, n_features)
-            (n_rows, n_outputs, n_features) per output. A tensor, on the same device, if X is one.
+            (n_rows, n_outputs, n_features) per output. If X is a tensor, a tensor on the same
+            device.
 
         Raises
         ------
         ValueError
-            If X does not suit the network, or the features would not fit in memory.
+            If X does not fit the network, or the features would not fit in memory.
         """
         check_is_fitted(self)
-        wanted = _get_output_config("transform", self)["dense"]
-        if wanted != "default" and self._recipe.per_output:
+        container = _get_output_config("transform", self)["dense"]
+        if container != "default" and self._config.per_output:
             raise ValueError(
-                f"set_output(transform={wanted!r}) expects features of two dimensions; got "
-                "outputs='each', which gives three. Use outputs='random', or set_output(transform="
-                "'default')."
+                f"set_output(transform={container!r}) expects features with two dimensions; got "
+                "outputs='each', which gives three. Use outputs='random', or "
+                "set_output(transform='default')."
             )
-        rows = self._read(X)
-        features = self._remembered(
-            X, rows, "features", lambda: self._work_for(X).transform(rows, place_of(X))
+        rows, place = self._read(X), result_device(X)
+        key = "features", self._module, self._config
+        features = cached(
+            self.memory, key, rows, lambda: self._extractor_for(X).transform(rows, place), place
         )
-        return features if is_tensor(X) and wanted == "default" else to_host(features)
+        return features if is_tensor(X) and container == "default" else to_host(features)
+
+    @available_if(_is_per_output)
+    def initial_outputs(self, X: Any) -> np.ndarray | torch.Tensor:
+        """Outputs of the network, from which a linearized model starts.
+
+        Parameters
+        ----------
+        X : array-like, tensor, Dataset or DataLoader
+            As for `transform`.
+
+        Returns
+        -------
+        ndarray or tensor of shape (n_rows, n_outputs)
+            If X is a tensor, a tensor on the same device.
+        """
+        check_is_fitted(self)
+        rows, place = self._read(X), result_device(X)
+        key = "outputs", self._module, self._config
+        outputs = cached(
+            self.memory, key, rows, lambda: self._extractor_for(X).outputs(rows, place), place
+        )
+        return outputs if is_tensor(X) else to_host(outputs)
+
+    @available_if(_is_exact)
+    def jacobian_tiles(self, X: Any, max_bytes: int) -> Iterator[torch.Tensor]:
+        """Jacobian of all outputs, some columns at a time.
+
+        Parameters
+        ----------
+        X : array-like or tensor
+            As for `transform`.
+        max_bytes : int
+            Largest size of a tile, unless a single column is larger.
+
+        Yields
+        ------
+        tensor of shape (n_rows, n_outputs, n_tile_columns)
+            On the device of the computation; together the tiles hold all `n_columns_` columns in
+            order.
+        """
+        check_is_fitted(self)
+        yield from self._extractor_for(X).jacobian_tiles(self._read(X), max_bytes)
+
+    @available_if(_is_exact)
+    def combine_jacobian(self, X: Any, coefficients: Any) -> torch.Tensor:
+        """Sum of the rows of the Jacobians, each times a coefficient.
+
+        Parameters
+        ----------
+        X : array-like or tensor
+            As for `transform`.
+        coefficients : array-like or tensor of shape (n_rows, n_outputs)
+            One for each row and output.
+
+        Returns
+        -------
+        tensor of shape (n_columns,)
+            On the device of the computation.
+        """
+        check_is_fitted(self)
+        return self._extractor_for(X).combine(self._read(X), coefficients)
+
+    @available_if(_is_exact)
+    def apply_jacobian(self, X: Any, coef: Any) -> torch.Tensor:
+        """Jacobians times coefficients of the columns.
+
+        Parameters
+        ----------
+        X : array-like, tensor, Dataset or DataLoader
+            As for `transform`.
+        coef : array-like or tensor of shape (n_columns,)
+            One for each column.
+
+        Returns
+        -------
+        tensor of shape (n_rows, n_outputs)
+            On the device of the computation.
+        """
+        check_is_fitted(self)
+        return self._extractor_for(X).apply(self._read(X), coef)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -250,43 +361,48 @@ class JacobianFeaturizer(
         tags.input_tags.three_d_array = True
         return tags
 
-    @property
-    def _n_features_out(self):
-        return self._recipe.n_components or self.n_columns_
+    def __sklearn_clone__(self) -> JacobianFeaturizer:
+        """Clone all parameters but the network, which clones share."""
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self), backbone=None)
+        twin = super(JacobianFeaturizer, bare).__sklearn_clone__()
+        twin.backbone = self.backbone
+        return twin
 
-    def _read(self, X, reset=False):
-        """Rows of X, checked; the columns of X are remembered, or compared."""
-        if hasattr(X, "columns"):  # a wrong column may be why its values are wrong
-            _check_feature_names(self, X, reset=reset)
-        rows, array = read_rows(X, self.input_shape, self, n_least=1 + reset)
-        record_columns(self, X, array, reset=reset)
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without a device: networks are stored as NumPy arrays."""
+        state = dict(super().__getstate__())
+        state.pop("_extractor", None)
+        return store_modules(state, ("backbone", "_module"))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state, with the networks on the CPU."""
+        super().__setstate__(restore_modules(state))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._config.n_components or self.n_columns_
+
+    def _read(self, X: Any) -> NetworkRows:
+        """Return the rows of X, checked against those of `fit`."""
+        if hasattr(X, "columns"):  # a wrong column may be the reason for wrong values
+            _check_feature_names(self, X, reset=False)
+        rows = read_rows(X, self.input_shape, self)
+        record_columns(self, X, rows.given_shape, reset=False)
         return rows
 
-    def _device_for(self, X):
-        device = choose_device(self.device, X)
-        if device.type == "cuda" and device.index is None:
-            device = torch.device("cuda", torch.cuda.current_device())
-        return device
-
-    def _start(self, module, device):
-        """Bring a module to a device, with what computes there."""
-        size = None if self.batch_size == "auto" else self.batch_size
+    def _make_extractor(
+        self, module: torch.nn.Module, config: ExtractorConfig, probe: Any, device: torch.device
+    ) -> NetworkExtractor:
+        size = None if isinstance(self.batch_size, str) else self.batch_size
         progress = type(self).__name__ if self.verbose else None
-        self._work = Computation(module, self._recipe, self._probe, device, size, progress)
-        self._module = self._work.network.module
-        return self._work
+        return NetworkExtractor(module, config, probe, device, size, progress)
 
-    def _work_for(self, X):
-        device = self._device_for(X)
-        work = getattr(self, "_work", None)  # not in a pickle
-        return work if work and work.device == device else self._start(self._module, device)
-
-    def _remembered(self, X, rows, what, compute):
-        """Result of ``compute``, a tensor; with ``memory``, looked for there first."""
-        if self.memory is None or is_stream(X):
-            return compute()
-        result = cached(
-            self.memory, lambda: to_host(compute()),
-            lambda: (what, store(self._module), self._recipe, rows.X),
-        )  # fmt: skip
-        return torch.from_numpy(result).to(place_of(X))
+    def _extractor_for(self, X: Any) -> NetworkExtractor:
+        """Return the extractor on the device for X, made anew if there is none."""
+        device = computing_device(self.device, X)
+        extractor = getattr(self, "_extractor", None)  # absent after unpickling
+        if extractor is None or extractor.device != device:
+            extractor = self._make_extractor(self._module, self._config, self._probe, device)
+            self._extractor, self._module = extractor, extractor.network.module
+        return extractor

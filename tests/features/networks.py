@@ -1,4 +1,4 @@
-"""Small real networks, each with what makes per-sample gradients hard, and rows for them."""
+"""Small networks, each with something that makes per-sample gradients hard, and their rows."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import nn
 
 
 class Residual(nn.Module):
-    """Residual blocks with batch normalisation, a stride, and activations in place."""
+    """Residual blocks with batch normalization, a stride, and activations in place."""
 
     def __init__(self):
         super().__init__()
@@ -29,7 +29,7 @@ class Residual(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A class token, learned positions, attention and layer normalisation."""
+    """A class token, learned positions, attention and layer normalization."""
 
     def __init__(self, batch_first=True):
         super().__init__()
@@ -185,7 +185,7 @@ def _volume():
     )  # fmt: skip
 
 
-def _parametrised():
+def _parametrized():
     network = _mlp()
     nn.utils.parametrizations.weight_norm(network[0])
     return network
@@ -224,7 +224,7 @@ NETWORKS = {
     "words": (Words, _words, {"layer", "vmap"}),
     "odd": (Odd, _float_rows(4), {"layer", "vmap"}),
     "odd layer": (_odd_layer, _float_rows(6), {"layer", "vmap"}),
-    "parametrised": (_parametrised, _float_rows(6), {"layer", "vmap"}),
+    "parametrized": (_parametrized, _float_rows(6), {"layer", "vmap"}),
     "frames": (Frames, _float_rows(2, 24), {"layer"}),
     "convolutions": (_convolutions, _float_rows(4, 8, 8), {"layer"}),
     "signal": (_signal, _float_rows(2, 16), {"layer"}),

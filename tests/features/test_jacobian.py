@@ -1,4 +1,4 @@
-"""What JacobianFeaturizer computes, against autograd and against the formulas written out."""
+"""Features of JacobianFeaturizer against autograd and against the formulas."""
 
 import copy
 
@@ -149,7 +149,7 @@ def test_projection_of_every_output_is_the_same_one(device):
 
 @pytest.mark.parametrize("precondition", [None, "fisher"])
 @pytest.mark.parametrize("name", ["residual", "transformer"])
-def test_the_exact_linearisation(name, precondition, device):
+def test_the_exact_linearization(name, precondition, device):
     network, X = make(name, device, n=7)
     featurizer = JacobianFeaturizer(
         network, parameters="all", outputs="each", precondition=precondition, batch_size=3
@@ -239,6 +239,22 @@ def test_later_training_changes_nothing(device):
         for parameter in network.parameters():
             parameter.zero_()
     assert torch.equal(featurizer.transform(X), before)
+
+
+def test_a_fit_that_fails_leaves_nothing_behind():
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
+    nn.init.zeros_(network[1].weight)
+    featurizer = JacobianFeaturizer(network, parameters=["0"], precondition="fisher")
+    before = dict(vars(featurizer))
+    with pytest.raises(ValueError, match="all zero"):
+        featurizer.fit(np.ones((4, 3), np.float32))
+    assert vars(featurizer) == before
+    fitted = featurizer.set_params(precondition=None).fit(np.ones((4, 3), np.float32))
+    expected = fitted.transform(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="all zero"):
+        fitted.set_params(precondition="fisher").fit(np.ones((4, 3)))
+    assert_array_equal(fitted.transform(np.ones((2, 3))), expected)
+    assert fitted.scale_ is None
 
 
 def test_a_callable_backbone_is_seeded():

@@ -1,4 +1,4 @@
-"""What JacobianFeaturizer takes as X and as network, and what it says to all else."""
+"""JacobianFeaturizer: containers of X, networks, and errors for everything else."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_dataframes(library):
     assert named.columns[1] == "jacobianfeaturizer1"
     assert_array_equal(named.to_numpy(), Z)
     featurizer = JacobianFeaturizer(mlp(), parameters="all", outputs="each").fit(frame)
-    with pytest.raises(ValueError, match="features of two dimensions; got outputs='each'"):
+    with pytest.raises(ValueError, match="features with two dimensions; got outputs='each'"):
         featurizer.set_output(transform=library).transform(frame)
 
 
@@ -178,7 +178,7 @@ WRONG_X = [
     (CNN, {"input_shape": (3, 8, 8)}, X, r"input_shape=\(3, 8, 8\) expects .* shape \(4,\)"),
     (CNN, {"input_shape": (3, 8, 8)}, PIXELS[:, :2], r"or of that shape; got .* \(2, 8, 8\)"),
     (mlp(), {}, X[:, None, None, None], r"2 to 4 dimensions; got shape \(9, 1, 1, 1, 4\)"),
-    (mlp(), {}, torch.ones(4), r"2 to 4 dimensions with 2 rows at least; got shape \(4,\)"),
+    (mlp(), {}, torch.ones(4), r"2 to 4 dimensions and at least 2 rows; got shape \(4,\)"),
     (mlp(), {}, X[:1], "minimum of 2 is required"),
     (mlp(), {}, bad(X, (5, 1)), "Input X contains NaN"),
     (mlp(), {}, torch.from_numpy(bad(X, (5, 1))), "Input X contains NaN or infinity"),
@@ -206,7 +206,7 @@ def test_rows_unlike_those_of_fit():
 WRONG_NETWORKS = [
     ({"backbone": nn.Sequential(nn.Linear(4, 2), Noise())}, "training=True"),
     ({"backbone": nn.Unflatten(1, (2, 2))}, r"got float32 of shape \(3, 2, 2\) for 3 rows"),
-    ({"backbone": nn.LazyLinear(3)}, "still lazy"),
+    ({"backbone": nn.LazyLinear(3)}, "is still lazy"),
     ({"backbone": nn.Linear(4, 2, device="meta")}, "meta device"),
     ({"backbone": nn.Tanh()}, 'calls an nn.Linear; got Tanh.*parameters="all"'),
     ({"parameters": ["bias", "2.weigth"]}, r"got 'bias', which matches none.*0\.bias"),
@@ -240,7 +240,7 @@ def test_nan_of_the_network_names_the_first_row(parameters):
     rows[[5, 7], 2] = -1
     featurizer = JacobianFeaturizer(network, parameters=parameters, batch_size=2).fit(rows)
     for given in (rows, torch.from_numpy(rows), DataLoader(rows, batch_size=3)):
-        with pytest.raises(ValueError, match="NaN or infinity for row 5 of X first"):
+        with pytest.raises(ValueError, match="NaN or infinity, first for row 5 of X"):
             featurizer.transform(given)
     with pytest.raises(ValueError, match="derivatives; got NaN"):
         featurizer.set_params(precondition="fisher").fit(rows)
@@ -251,6 +251,13 @@ def test_features_larger_than_the_memory():
     rows = DataLoader(TensorDataset(torch.ones(1, 4)), sampler=range(2**40))
     with pytest.raises(ValueError, match=r"shape \(1099511627776, 3, 51\).*Set n_components="):
         featurizer.transform(rows)
+
+
+def test_tiles_of_a_data_set_without_a_length():
+    featurizer = JacobianFeaturizer(mlp(), parameters="all", outputs="each").fit(X)
+    rows = DataLoader(torch.from_numpy(X), batch_size=4, drop_last=True)
+    with pytest.raises(ValueError, match=r"known number of rows; got .* without a length"):
+        next(featurizer.jacobian_tiles(rows, 2**20))
 
 
 @pytest.mark.parametrize("backbone", [None, 3, "resnet"])

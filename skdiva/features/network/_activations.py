@@ -1,10 +1,13 @@
-"""ReLU and ReLU6 with a slope where they are flat, whatever calls them."""
+"""Leaky ReLU and ReLU6: a torch mode that gives them a slope where they are flat."""
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from skdiva.features.network._batch import call_arguments
+from skdiva.features.network._batch import Batch, call_arguments
 
 _RELU = {F.relu, torch.relu, torch.Tensor.relu}
 _RELU_IN_PLACE = {torch.relu_, F.relu_, torch.Tensor.relu_}
@@ -12,7 +15,7 @@ _HARDTANH = {F.hardtanh, F.hardtanh_}
 
 
 class LeakyActivations(TorchFunctionMode):
-    """While it is entered, ReLU and ReLU6 have a slope where they are flat.
+    """Context in which ReLU and ReLU6 have a slope where they are flat.
 
     Both become (1 - slope) * activation(x) + slope * x, whether a module or a function calls them.
 
@@ -23,10 +26,10 @@ class LeakyActivations(TorchFunctionMode):
     Attributes
     ----------
     n_calls : int
-        Activations met so far.
+        Number of activations called so far.
     """
 
-    def __init__(self, slope):
+    def __init__(self, slope: float):
         super().__init__()
         self._slope = slope
         self.n_calls = 0
@@ -40,17 +43,17 @@ class LeakyActivations(TorchFunctionMode):
         (x, *_) = (*args, *kwargs.values())
         if not in_place:
             return self._leaky(activation, x)
-        # Of a copy: autograd may keep what goes in, which is overwritten.
+        # On a clone: autograd may keep the input, and x is overwritten.
         return x.copy_(self._leaky(activation, x.clone()))
 
-    def _leaky(self, activation, x):
-        if activation is F.relu:  # the same in one step, and exactly x where it is positive
+    def _leaky(self, activation, x: torch.Tensor) -> torch.Tensor:
+        if activation is F.relu:  # in one step, and exactly x where x is positive
             return F.leaky_relu(x, self._slope)
         return (1 - self._slope) * activation(x) + self._slope * x
 
 
-def _activation(func, args, kwargs):
-    """Which activation a function is, if it is one, and whether it works in place."""
+def _activation(func, args: tuple, kwargs: dict) -> tuple[Any, bool]:
+    """Return which activation a function is (None: neither), and whether it works in place."""
     if func in _RELU:
         return F.relu, _argument("inplace", 1, False, args, kwargs)
     if func in _RELU_IN_PLACE:
@@ -58,35 +61,35 @@ def _activation(func, args, kwargs):
     if func is F.relu6:
         return F.relu6, _argument("inplace", 1, False, args, kwargs)
     if func in _HARDTANH:
-        least = _argument("min_val", 1, -1.0, args, kwargs)
-        most = _argument("max_val", 2, 1.0, args, kwargs)
-        if (least, most) == (0, 6):
+        low = _argument("min_val", 1, -1.0, args, kwargs)
+        high = _argument("max_val", 2, 1.0, args, kwargs)
+        if (low, high) == (0, 6):
             return F.relu6, func is F.hardtanh_ or _argument("inplace", 3, False, args, kwargs)
     return None, False
 
 
-def _argument(name, position, default, args, kwargs):
+def _argument(name: str, position: int, default: Any, args: tuple, kwargs: dict) -> Any:
     return args[position] if len(args) > position else kwargs.get(name, default)
 
 
-def require_activations(network, batch):
+def require_activations(module: nn.Module, batch: Batch) -> None:
     """Raise unless a network calls an activation that can be made leaky.
 
     Parameters
     ----------
-    network : FrozenNetwork
+    module : nn.Module
     batch : tensor of shape (b, ...) or dict of tensors
 
     Raises
     ------
     ValueError
-        If it calls none.
+        If it calls neither ReLU nor ReLU6.
     """
     args, kwargs = call_arguments(batch)
     with torch.no_grad(), LeakyActivations(0.0) as mode:
-        network.module(*args, **kwargs)
+        module(*args, **kwargs)
     if not mode.n_calls:
         raise ValueError(
             "activation_slope expects a network with ReLU or ReLU6 activations; got "
-            f"{type(network.module).__name__}, which calls none. Leave activation_slope at None."
+            f"{type(module).__name__}, which calls none. Leave activation_slope at None."
         )

@@ -1,6 +1,13 @@
-"""NetworkFeatures: what a featurizer computes of a network, for one batch on one device."""
+"""NetworkFeatures: features, outputs and Jacobian products of one batch on one device."""
+
+from collections.abc import Iterator
 
 import torch
+
+from skdiva.features.network._batch import Batch
+from skdiva.features.network._frozen import FrozenNetwork
+from skdiva.features.network._projection import FoldedProjection
+from skdiva.features.network.gradients import PerSampleGradients
 
 
 class NetworkFeatures:
@@ -10,7 +17,7 @@ class NetworkFeatures:
     ----------
     network : FrozenNetwork
     gradients : PerSampleGradients or None
-        Of the chosen parameters. None: the features are the penultimate activations.
+        Gradients of the chosen parameters. None: the features are the penultimate activations.
     n_columns : int
         Number of features before the projection, P.
     n_outputs : int
@@ -18,25 +25,32 @@ class NetworkFeatures:
     direction : tensor of shape (k,) or None
         Weights of the outputs. None: every output has features of its own.
     projection : FoldedProjection, default=None
-        From P to q columns. None: q is P.
+        Projection from P to q columns. None: q is P.
     scale : tensor of shape (P,), default=None
         Factors of the columns.
     """
 
     def __init__(
-        self, network, gradients, n_columns, n_outputs, direction, projection=None, scale=None
+        self,
+        network: FrozenNetwork,
+        gradients: PerSampleGradients | None,
+        n_columns: int,
+        n_outputs: int,
+        direction: torch.Tensor | None,
+        projection: FoldedProjection | None = None,
+        scale: torch.Tensor | None = None,
     ):
         self.network, self.n_columns, self.scale = network, n_columns, scale
         self._gradients, self._direction, self._projection = gradients, direction, projection
         self._n_outputs = n_outputs
 
-    def outputs(self, batch):
-        """Outputs (b, k) of the network."""
+    def outputs(self, batch: Batch) -> torch.Tensor:
+        """Return the outputs of the network, of shape (b, k)."""
         with torch.no_grad():
             return self.network.outputs(batch)
 
-    def features(self, batch):
-        """Features (b, q), or (b, k, q) per output."""
+    def features(self, batch: Batch) -> torch.Tensor:
+        """Return the features, of shape (b, q), or (b, k, q) per output."""
         if self._gradients is None and self._projection is None:
             activations = self._activations(batch)
             return activations if self.scale is None else activations * self.scale
@@ -53,8 +67,8 @@ class NetworkFeatures:
                 target[:, start:stop] = block if scale is None else block * scale
         return features
 
-    def jacobian(self, batch, columns):
-        """Jacobian (b, k, w) of all outputs, some columns of it."""
+    def jacobian(self, batch: Batch, columns: slice) -> torch.Tensor:
+        """Return w columns of the Jacobian of all outputs, of shape (b, k, w)."""
         tile = None
         for output, start, block in self._gradients.each(batch, columns):
             if tile is None:
@@ -63,17 +77,17 @@ class NetworkFeatures:
             tile[:, output, start - columns.start :][:, : block.shape[1]] = block
         return tile if self.scale is None else tile.mul_(self.scale[columns])
 
-    def combine(self, batch, coefficients):
-        """Sum (P,) of all rows of the Jacobians, times coefficients (b, k)."""
+    def combine(self, batch: Batch, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return the sum (P,) of all rows of the Jacobians times coefficients (b, k)."""
         total = self._gradients.combine(batch, coefficients)
         return total if self.scale is None else total * self.scale
 
-    def apply(self, batch, vector):
-        """Products (b, k) of the Jacobians with a vector (P,)."""
+    def apply(self, batch: Batch, vector: torch.Tensor) -> torch.Tensor:
+        """Return the products (b, k) of the Jacobians with a vector (P,)."""
         return self._gradients.apply(batch, vector if self.scale is None else vector * self.scale)
 
-    def sum_of_squares(self, batch):
-        """Squares (P,) of the columns, summed over rows and outputs."""
+    def sum_of_squares(self, batch: Batch) -> torch.Tensor:
+        """Return the sums of squares (P,) of the columns over rows and outputs."""
         total = None
         for _, start, block in self._blocks(batch):
             if total is None:
@@ -81,12 +95,12 @@ class NetworkFeatures:
             total[start : start + block.shape[1]] += block.square().sum(0)
         return total
 
-    def _activations(self, batch):
+    def _activations(self, batch: Batch) -> torch.Tensor:
         with torch.no_grad():
             return self.network.penultimate(batch)[0]
 
-    def _blocks(self, batch):
-        """Yield output (None: all together), first column and block (b, m)."""
+    def _blocks(self, batch: Batch) -> Iterator[tuple[int | None, int, torch.Tensor]]:
+        """Yield the output (None: all combined), the first column, and a block (b, m)."""
         if self._gradients is None:
             yield None, 0, self._activations(batch)
         elif self._direction is None:
@@ -95,7 +109,7 @@ class NetworkFeatures:
             for start, block in self._gradients.blocks(batch, self._direction):
                 yield None, start, block
 
-    def _empty(self, block):
+    def _empty(self, block: torch.Tensor) -> torch.Tensor:
         per_output = self._gradients is not None and self._direction is None
         outputs = (self._n_outputs,) if per_output else ()
         if self._projection is None:
@@ -103,10 +117,10 @@ class NetworkFeatures:
         return block.new_zeros((len(block), *outputs, self._projection.n_components))
 
 
-def fisher_scale(mean_squares):
-    """Factors (P,) that bring columns with mean squares (P,) closer to one scale.
+def fisher_scale(mean_squares: torch.Tensor) -> torch.Tensor:
+    """Return the factors (P,) that bring columns with mean squares F (P,) closer to one scale.
 
-    They are (F + mean F)^-1/2: columns that hardly vary are not blown up.
+    They are (F + mean F)^-1/2, so that columns that hardly vary are not blown up.
 
     Raises
     ------
@@ -117,7 +131,7 @@ def fisher_scale(mean_squares):
     if not mean > 0:
         raise ValueError(
             "precondition='fisher' expects outputs that depend on the parameters; got derivatives "
-            "that are all zero. Is the head zero? Use skdiva.features.replace_head, or other "
-            "parameters."
+            "that are all zero. If the weights of the head are zero, use "
+            "skdiva.features.replace_head; otherwise choose other parameters."
         )
     return (mean_squares + mean).rsqrt()

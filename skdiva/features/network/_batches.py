@@ -1,17 +1,21 @@
-"""Batches on the device: as many rows as memory holds, the next copied while one is computed."""
+"""Batches on a device: as many rows as memory holds, the next one copied during computation."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from skdiva.arrays import is_tensor, to_tensor
-from skdiva.features.network._batch import n_rows, take_rows
-from skdiva.features.network._row_sources import count_rows
+from skdiva.features.network._batch import Batch, map_tensors, n_rows, take_rows
+from skdiva.features.network._frozen import FrozenNetwork
+from skdiva.features.network._row_sources import NetworkRows
 from skdiva.loo.rows import free_bytes, is_out_of_memory
 
-_MEMORY_SHARE = 1 / 4  # of what is free
-# What is larger leaves the caches of a processor; a GPU is busy by then. A processor works slowly
-# on very few rows, though: 32 to 64 images were fastest, and a thousand rows of a small network.
+_MEMORY_SHARE = 1 / 4  # of the free memory
+# A larger batch does not fit in the caches of a CPU, and a GPU is fully used by then. Very few rows
+# are slow on a CPU, though: 32 to 64 images were fastest, and a thousand rows for a small network.
 _MOST_BYTES = {"cpu": 2**26, "cuda": 2**31}
 _MOST_ROWS = {"cpu": 1024, "cuda": 8192}
 _FEW_ROWS, _BYTES_OF_FEW = 32, 2**30
@@ -25,60 +29,76 @@ class Batches:
     ----------
     device : torch.device
     dtype : torch.dtype
-        Of floating rows.
+        Dtype of floating-point rows.
     keep_integers : bool
-        Whether integers are token ids; otherwise they become floating. In dicts they always stay.
+        Whether integers are token ids; otherwise they are converted to ``dtype``. In a dict they
+        are always kept.
     size : int
-        Largest number of rows at a time; halved where memory does not suffice, and stays so.
+        Largest number of rows at a time. It is halved for good when memory does not suffice.
     progress : str, default=None
         Name of a progress bar. None: no bar.
     """
 
-    def __init__(self, device, dtype, keep_integers, size, progress=None):
+    def __init__(
+        self,
+        device: torch.device,
+        dtype: torch.dtype,
+        keep_integers: bool,
+        size: int,
+        progress: str | None = None,
+    ):
         self.device, self.dtype, self.size = device, dtype, size
         self._keep_integers = keep_integers
         self._progress = progress
 
-    def map(self, compute, rows, on_host=False, beside=None):
-        """Compute something for all rows.
+    def map(
+        self,
+        compute: Callable[..., torch.Tensor],
+        rows: NetworkRows,
+        on_host: bool = False,
+        beside: torch.Tensor | None = None,
+    ) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Compute a result for each batch of the rows.
 
         Parameters
         ----------
         compute : callable
-            From a batch to a tensor; called anew with fewer rows if there is too little memory.
-        rows : ArrayRows or StreamedRows
+            Takes a batch and returns a tensor; called again with fewer rows if memory does not
+            suffice.
+        rows : NetworkRows
         on_host : bool, default=False
-            Whether results are brought to the host, while the next one is computed.
+            Whether results are copied to the host, while the next one is computed.
         beside : tensor of shape (n, ...), default=None
             On the device; its rows are the second argument of ``compute``.
 
         Yields
         ------
         position : slice
-            Of the rows.
+            Positions of the rows.
         result : tensor
 
         Raises
         ------
         MemoryError
-            If there is too little memory for a single row.
+            If memory does not suffice for a single row.
         """
         results = self._results(compute, rows, beside)
         if on_host and self.device.type == "cuda":
             results = _brought_to_host(results)
-        total = count_rows(rows)
         with tqdm(
-            total=total, desc=self._progress, unit="row", disable=self._progress is None
+            total=rows.n_rows, desc=self._progress, unit="row", disable=self._progress is None
         ) as bar:
             for position, result in results:
                 yield position, result
                 bar.update(position.stop - position.start)
 
-    def convert(self, batch):
-        """Return a batch of rows, a copy on the device."""
+    def convert(self, batch: Any) -> Batch:
+        """Return a copy of a batch on the device."""
         return self._moved(self._on_host(batch))
 
-    def _results(self, compute, rows, beside):
+    def _results(
+        self, compute: Callable[..., torch.Tensor], rows: NetworkRows, beside: torch.Tensor | None
+    ) -> Iterator[tuple[slice, torch.Tensor]]:
         start = 0
         for batch in self._prefetched(rows.batches(lambda: self.size)):
             done, n = 0, n_rows(batch)
@@ -93,8 +113,10 @@ class Batches:
                     done = stop
             start += n
 
-    def _attempt(self, compute, batch, *beside):
-        """Return the result, or None after halving the size."""
+    def _attempt(
+        self, compute: Callable[..., torch.Tensor], batch: Batch, *beside: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return the result, or halve the size and return None if memory does not suffice."""
         n = n_rows(batch)
         try:
             return compute(batch, *beside)
@@ -103,7 +125,7 @@ class Batches:
                 raise
             if n == 1:
                 raise MemoryError(
-                    "expected memory for a batch of one row at least; on "
+                    "expected enough memory for a batch of one row; on "
                     f"{self.device}, {free_bytes(self.device) / 2**30:.1f} GiB are free. Choose "
                     "fewer parameters=, free memory, or use another device."
                 ) from error
@@ -112,8 +134,8 @@ class Batches:
             torch.cuda.empty_cache()
         return None
 
-    def _prefetched(self, batches):
-        """Batches on the device; on CUDA, each is copied while the one before is computed."""
+    def _prefetched(self, batches: Iterator[Any]) -> Iterator[Batch]:
+        """Yield batches on the device; on CUDA, each is copied while the previous one is used."""
         if self.device.type != "cuda":
             yield from map(self.convert, batches)
             return
@@ -121,10 +143,10 @@ class Batches:
         ahead = None
         for batch in batches:
             computing.wait_stream(copying)
-            # Results wait for what is launched on this stream until now: `ahead` has arrived.
+            # Results wait for everything launched on this stream so far: `ahead` has arrived.
             ready, host = ahead, _pinned(self._on_host(batch))
             with torch.cuda.stream(copying):
-                # Memory of a CUDA tensor of the caller's may still be written to.
+                # The caller's own CUDA tensor may still be written to.
                 copying.wait_stream(computing)
                 ahead = self._moved(host)
             _use_on(ahead, computing)
@@ -134,10 +156,10 @@ class Batches:
         if ahead is not None:
             yield ahead
 
-    def _on_host(self, batch):
-        return _each_tensor(self._as_tensor, batch)
+    def _on_host(self, batch: Any) -> Batch:
+        return map_tensors(self._as_tensor, batch)
 
-    def _as_tensor(self, value):
+    def _as_tensor(self, value: Any) -> torch.Tensor:
         if is_tensor(value):
             return value
         name = value.dtype.name
@@ -146,26 +168,32 @@ class Batches:
             name = "int64" if ids else str(self.dtype).removeprefix("torch.")
         return to_tensor(value, "cpu", name)
 
-    def _moved(self, batch):
-        def move(value):
+    def _moved(self, batch: Batch) -> Batch:
+        def move(value: torch.Tensor) -> torch.Tensor:
             dtype = self.dtype
             if not value.is_floating_point():
                 if isinstance(batch, dict):
                     dtype = value.dtype
                 elif self._keep_integers and value.dtype != torch.bool:
                     dtype = torch.int64
-            # A copy in any case, as a network may work in place; and in one order of the entries,
-            # on which rounding depends.
+            # Always a copy, since a network may work in place; and in contiguous order, since
+            # rounding depends on the order of the entries.
             moved = value.to(
                 self.device, non_blocking=True, copy=True, memory_format=torch.contiguous_format
             )
             return moved.to(dtype)
 
-        return _each_tensor(move, batch)
+        return map_tensors(move, batch)
 
 
-def automatic_size(network, probe, device, differentiates, row_bytes):
-    """Return how many rows to compute at a time.
+def automatic_size(
+    network: FrozenNetwork,
+    probe: Batch,
+    device: torch.device,
+    differentiates: bool,
+    row_bytes: int,
+) -> int:
+    """Return the number of rows to compute at a time.
 
     Parameters
     ----------
@@ -176,24 +204,24 @@ def automatic_size(network, probe, device, differentiates, row_bytes):
     differentiates : bool
         Whether there is a backward pass, for which activations are kept.
     row_bytes : int
-        Of what is computed for a row.
+        Size of the result for one row.
 
     Returns
     -------
     int
     """
-    # Kept, their gradients, and working memory.
+    # With a backward pass: the activations, their gradients, and working memory.
     row_bytes += _activation_bytes(network, probe) * (3 if differentiates else 1)
     wanted = max(_MOST_BYTES[device.type], min(_FEW_ROWS * row_bytes, _BYTES_OF_FEW))
     budget = min(wanted, _MEMORY_SHARE * free_bytes(device))
     return int(max(min(budget // row_bytes, _MOST_ROWS[device.type]), 1))
 
 
-def _activation_bytes(network, probe):
-    """Bytes of all outputs of the innermost modules, per row."""
+def _activation_bytes(network: FrozenNetwork, probe: Batch) -> int:
+    """Return the size of the outputs of all innermost modules, in bytes per row."""
     total = 0
 
-    def add(_, __, output):
+    def add(_module, _inputs, output):
         nonlocal total
         if isinstance(output, torch.Tensor):
             total += output.nbytes
@@ -209,8 +237,10 @@ def _activation_bytes(network, probe):
     return total // n_rows(probe)
 
 
-def _brought_to_host(results):
-    """Results on the host, each yielded when the next one has been launched."""
+def _brought_to_host(
+    results: Iterator[tuple[slice, torch.Tensor]],
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield results on the host, each one once the next one has been launched."""
     pending = None
     for position, result in results:
         host = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
@@ -224,21 +254,17 @@ def _brought_to_host(results):
         yield _awaited(*pending)
 
 
-def _awaited(position, host, copied):
+def _awaited(
+    position: slice, host: torch.Tensor, copied: torch.cuda.Event
+) -> tuple[slice, torch.Tensor]:
     copied.synchronize()
     return position, host
 
 
-def _each_tensor(function, batch):
-    if isinstance(batch, dict):
-        return {key: function(value) for key, value in batch.items()}
-    return function(batch)
+def _pinned(batch: Batch) -> Batch:
+    return map_tensors(lambda value: value if value.is_cuda else value.pin_memory(), batch)
 
 
-def _pinned(batch):
-    return _each_tensor(lambda value: value if value.is_cuda else value.pin_memory(), batch)
-
-
-def _use_on(batch, stream):
-    """Keep memory from being given away while a stream works with it."""
-    _each_tensor(lambda value: value.record_stream(stream), batch)
+def _use_on(batch: Batch, stream: torch.cuda.Stream) -> None:
+    """Keep the memory of a batch from being reused while a stream works with it."""
+    map_tensors(lambda value: value.record_stream(stream), batch)

@@ -1,19 +1,16 @@
-"""FrozenNetwork: a private copy of a network in evaluation mode, and what it computes."""
+"""FrozenNetwork: a private copy of a network in evaluation mode, and its outputs."""
 
 import contextlib
 import copy
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from skdiva.features.network._activations import LeakyActivations
-from skdiva.features.network._batch import call_arguments, n_rows, row_shape, take_rows
-from skdiva.features.network._messages import (
-    bad_rows,
-    close,
-    no_match,
-    require_complete,
-)
+from skdiva.features.network._batch import Batch, call_arguments, n_rows, row_shape, take_rows
+from skdiva.features.network._messages import bad_rows, close, no_match, require_complete
 from skdiva.loo.ridge import full_float32
 from skdiva.loo.rows import is_out_of_memory
 
@@ -26,28 +23,34 @@ class FrozenNetwork:
     Parameters
     ----------
     module : nn.Module
-        Copied; neither it nor its parameters, buffers, gradients or mode are touched.
+        Is copied; its parameters, buffers, gradients and mode are not touched.
     device : torch.device or str
-        Where the copy computes.
+        Device of the copy.
     dtype : torch.dtype
-        Of its floating parameters and buffers.
+        Dtype of the copy's floating-point parameters and buffers.
     activation_slope : float, default=None
-        Slope of its ReLUs for negative inputs. None: left as they are.
+        Slope of its ReLUs for negative inputs. None: they are left as they are.
 
     Attributes
     ----------
     module : nn.Module
         The copy, in evaluation mode; no parameter requires a gradient.
     takes_integers : bool
-        Whether it holds an embedding, so that integers are token ids.
+        Whether it contains an embedding, so that integers are token ids.
 
     Raises
     ------
     ValueError
-        If the module cannot be copied, or holds what cannot be computed with.
+        If the module cannot be copied, or is incomplete.
     """
 
-    def __init__(self, module, device, dtype, activation_slope=None):
+    def __init__(
+        self,
+        module: nn.Module,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        activation_slope: float | None = None,
+    ):
         module = getattr(module, "_orig_mod", module)  # of torch.compile
         require_complete(module)
         try:
@@ -62,9 +65,11 @@ class FrozenNetwork:
             isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in module.modules()
         )
         self._slope = activation_slope
-        self._head = None
+        self._head: nn.Module | None = None
 
-    def outputs(self, batch, parameters=None):
+    def outputs(
+        self, batch: Batch, parameters: dict[str, torch.Tensor] | None = None
+    ) -> torch.Tensor:
         """Compute the outputs.
 
         Parameters
@@ -72,7 +77,7 @@ class FrozenNetwork:
         batch : tensor of shape (b, ...) or dict of tensors
             A dict is passed as keywords.
         parameters : dict of tensors, default=None
-            Stand in for the parameters of these names.
+            Replacements for the parameters with these names.
 
         Returns
         -------
@@ -81,12 +86,12 @@ class FrozenNetwork:
         Raises
         ------
         ValueError
-            If the network cannot compute with rows of this shape, or gives something else.
+            If the network fails on rows of this shape, or returns something else.
         """
         try:
             outputs = self.call(batch, parameters)
         except _ERRORS_OF_BAD_ROWS as error:
-            # What torch cannot do here, or has no memory for, is the caller's business.
+            # Missing features of torch and lack of memory are left to the caller.
             if (
                 parameters is not None
                 or isinstance(error, NotImplementedError)
@@ -103,20 +108,21 @@ class FrozenNetwork:
         if isinstance(outputs, torch.Tensor):
             came = f"{str(outputs.dtype).removeprefix('torch.')} of shape {tuple(outputs.shape)}"
         raise ValueError(
-            "expected a network whose output is a floating tensor of shape (rows, outputs); got "
-            f"{came} for {n_rows(batch)} rows. Wrap it in a module that returns such a tensor."
+            "expected a network whose output is a floating-point tensor of shape (rows, outputs); "
+            f"got {came} for {n_rows(batch)} rows. Wrap it in a module that returns such a tensor."
         )
 
-    def call(self, batch, parameters=None):
-        """Return whatever the network returns; arguments are those of `outputs`."""
+    def call(self, batch: Batch, parameters: dict[str, torch.Tensor] | None = None) -> Any:
+        """Return whatever the network returns; the arguments are those of `outputs`."""
         args, kwargs = call_arguments(batch)
-        with full_float32(), self._activations():
+        leaky = contextlib.nullcontext() if self._slope is None else LeakyActivations(self._slope)
+        with full_float32(), leaky:
             if parameters is None:
                 return self.module(*args, **kwargs)
             return torch.func.functional_call(self.module, parameters, args, kwargs)
 
-    def check(self, batch):
-        """Check that outputs are a function of the row alone.
+    def check(self, batch: Batch) -> int:
+        """Check that each row of outputs is a function of its own row of inputs alone.
 
         Parameters
         ----------
@@ -137,9 +143,10 @@ class FrozenNetwork:
             outputs = self.outputs(batch)
             if not close(self.outputs(batch), outputs):
                 raise ValueError(
-                    "expected a network that computes the same twice; got different outputs for "
-                    "the same rows. It is random in evaluation mode: is there a functional dropout "
-                    "with training=True, its default? Pass training=self.training."
+                    "expected a network that gives the same outputs for the same rows; got "
+                    "different ones. Is it random in evaluation mode, for example because of a "
+                    "functional dropout with its default training=True? Pass "
+                    "training=self.training."
                 )
             try:
                 alone = self.outputs(take_rows(batch, slice(1)))
@@ -147,14 +154,15 @@ class FrozenNetwork:
                 alone = torch.full_like(outputs[:1], torch.nan)
             if not close(alone, outputs[:1]):
                 raise ValueError(
-                    "expected outputs that depend on their own row alone; got others for a row by "
-                    "itself than among others: it cannot be left out. Does the network normalise "
-                    "by statistics of the batch (track_running_stats=False)? Let it keep its own."
+                    "expected outputs that depend on their own row alone; got different outputs "
+                    "for a row by itself than among others, so it cannot be left out. Does the "
+                    "network normalize by statistics of the batch (track_running_stats=False)? "
+                    "Use running statistics."
                 )
         return outputs.shape[1]
 
-    def penultimate(self, batch):
-        """Compute what the last Linear gets.
+    def penultimate(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the inputs of the last Linear, and the outputs.
 
         Parameters
         ----------
@@ -168,10 +176,11 @@ class FrozenNetwork:
         Raises
         ------
         ValueError
-            If no Linear is called, or gets something else.
+            If no Linear is called, or its inputs have another shape.
         """
         linears = [m for m in self.module.modules() if isinstance(m, nn.Linear)]
-        # Once found, only the head is watched: hooks keep transformers off their fast path.
+        # Once the head is known, only the head gets a hook: hooks keep transformers off their
+        # fast path.
         calls, outputs = self._watch(linears if self._head is None else [self._head], batch)
         advice = ' Use parameters="all", or names of parameters.'
         if not calls:
@@ -187,13 +196,13 @@ class FrozenNetwork:
             )
         return activations, outputs
 
-    def parameter_names(self, parameters):
-        """Names of the chosen parameters, in the order of the module, each parameter once.
+    def parameter_names(self, parameters: str | Sequence[str]) -> list[str]:
+        """Return the names of the chosen parameters, in the order of the module, without repeats.
 
         Parameters
         ----------
         parameters : "all" or sequence of str
-            Prefixes of names: whole components, up to a dot.
+            Names, or prefixes of names that end before a dot.
 
         Returns
         -------
@@ -204,7 +213,8 @@ class FrozenNetwork:
         ValueError
             If a prefix matches no name.
         """
-        aliases, names = {}, {}
+        aliases: dict[str, str] = {}
+        names: dict[int, str] = {}
         for name, parameter in self.module.named_parameters(remove_duplicate=False):
             if parameter.is_floating_point():
                 aliases[name] = names.setdefault(id(parameter), name)
@@ -223,14 +233,11 @@ class FrozenNetwork:
             )
         return [name for name in names.values() if name in chosen]
 
-    def _activations(self):
-        if self._slope is None:
-            return contextlib.nullcontext()
-        return LeakyActivations(self._slope)
-
-    def _watch(self, layers, batch):
-        """Calls of some layers, as pairs of layer and input, and the outputs."""
-        calls = []
+    def _watch(
+        self, layers: list[nn.Module], batch: Batch
+    ) -> tuple[list[tuple[nn.Module, torch.Tensor]], torch.Tensor]:
+        """Return the calls of some layers, as pairs of layer and input, and the outputs."""
+        calls: list[tuple[nn.Module, torch.Tensor]] = []
 
         def keep(layer, args, kwargs):
             calls.append((layer, (*args, *kwargs.values())[0]))
@@ -243,7 +250,7 @@ class FrozenNetwork:
                 hook.remove()
 
 
-def _is_matrix(outputs, n):
+def _is_matrix(outputs: Any, n: int) -> bool:
     return (
         isinstance(outputs, torch.Tensor)
         and outputs.is_floating_point()

@@ -1,6 +1,8 @@
-"""A network with a new, random head, for other classes than it was trained on."""
+"""Heads of networks: replace_head, and the random layer with zero outputs that it puts in."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +14,21 @@ from skdiva.features.network._frozen import FrozenNetwork
 from skdiva.features.network._row_sources import read_rows
 
 
-def replace_head(backbone, n_outputs, X, *, random_state=None):
+def replace_head(
+    backbone: nn.Module | Callable[[], nn.Module],
+    n_outputs: int,
+    X: Any,
+    *,
+    random_state: Any = None,
+) -> nn.Module:
     """Copy a network and give it a random head with another number of outputs.
 
-    The weights of the head are random, as `torch.nn.Linear` draws them, so that the derivatives
-    with respect to the layers before it do not vanish, as behind weights of zero. Its outputs are
-    zero all the same: it subtracts what these weights give, through which no derivative is taken.
-    Random outputs would be noise to be learned away. A head fitted to the labels has read them:
-    leave-one-out errors of a model linearised around it would be too small.
+    The weights of the new head are drawn at random, as `torch.nn.Linear` draws them. With weights
+    of zero, the derivatives with respect to all layers before the head would vanish. The outputs of
+    the new head are nevertheless zero: it subtracts the outputs that these weights give, and no
+    gradient flows through what is subtracted. Random outputs would only be noise that a model has
+    to unlearn. A head fitted to the labels is no alternative either: it has seen them, so the
+    leave-one-out errors of a model linearized around it would be too small.
 
     Parameters
     ----------
@@ -30,7 +39,8 @@ def replace_head(backbone, n_outputs, X, *, random_state=None):
     X : array-like, tensor, Dataset or DataLoader
         A few rows: the head is the last Linear that is called for them.
     random_state : int, RandomState instance or None, default=None
-        Decides the weights. None is 0. Torch's global generators are left as they are.
+        Determines the weights. None is the same as 0. Torch's global random number generators are
+        left as they are.
 
     Returns
     -------
@@ -40,7 +50,7 @@ def replace_head(backbone, n_outputs, X, *, random_state=None):
     Raises
     ------
     ValueError
-        If no Linear is called, or it does not give the outputs of the network.
+        If no Linear is called, or its outputs are not the outputs of the network.
 
     See Also
     --------
@@ -57,10 +67,8 @@ def replace_head(backbone, n_outputs, X, *, random_state=None):
     ZeroStartLinear(in_features=8, out_features=3, bias=True)
     """
     seed = draw_seed(random_state)
-    with seeded(seed):
-        module = build_module(backbone)
-    rows, _ = read_rows(X)
-    path = _path_of_head(module, rows.probe())
+    module = build_module(backbone, seed)
+    path = _path_of_head(module, read_rows(X).probe())
     changed = copy.deepcopy(getattr(module, "_orig_mod", module))  # of torch.compile
     head = changed.get_submodule(path)
     with seeded(seed):
@@ -74,40 +82,11 @@ def replace_head(backbone, n_outputs, X, *, random_state=None):
     return changed
 
 
-def _path_of_head(module, probe):
-    """Path of the last Linear that is called; raise unless it gives the outputs."""
-    weight = next(module.parameters(), torch.empty(0))
-    dtype = getattr(torch, floating_dtype(module))
-    network = FrozenNetwork(module, weight.device, dtype)
-    calls = []
-    paths = {part: path for path, part in network.module.named_modules()}
-    hooks = [
-        part.register_forward_hook(lambda part, _, output: calls.append((paths[part], output)))
-        for part in paths
-        if isinstance(part, nn.Linear)
-    ]
-    batches = Batches(weight.device, dtype, network.takes_integers, size=None)
-    try:
-        with torch.no_grad():
-            outputs = network.outputs(batches.convert(probe))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    path, given = calls[-1] if calls else (None, None)
-    if given is None or given.shape != outputs.shape or not torch.equal(given, outputs):
-        raise ValueError(
-            "replace_head expects a network whose outputs are those of an nn.Linear; got "
-            f"{type(module).__name__}, where {'the last, ' + repr(path) if calls else 'none'} "
-            f"{'gives something else' if calls else 'is called'}. Give it a Linear as last layer."
-        )
-    return path
-
-
 class ZeroStartLinear(nn.Linear):
-    """Linear layer minus what it computed when it was made.
+    """Linear layer minus the outputs that it had when it was made.
 
-    The outputs are zero until the weights change, while gradients pass through random weights: no
-    gradient flows through what is subtracted.
+    The outputs are zero until the weights change. Gradients still flow through the random weights,
+    since none flows through what is subtracted.
 
     Parameters
     ----------
@@ -115,13 +94,43 @@ class ZeroStartLinear(nn.Linear):
     bias : bool, default=True
     """
 
-    def __init__(self, in_features, out_features, bias=True):
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__(in_features, out_features, bias)
         self.register_buffer("start_weight", self.weight.detach().clone())
         start_bias = None if self.bias is None else self.bias.detach().clone()
         self.register_buffer("start_bias", start_bias)
 
-    def forward(self, inputs):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Compute the outputs (..., out_features) of inputs (..., in_features)."""
         start = F.linear(inputs.detach(), self.start_weight, self.start_bias)
         return super().forward(inputs) - start
+
+
+def _path_of_head(module: nn.Module, probe: Any) -> str:
+    """Return the path of the last Linear that is called; raise unless it gives the outputs."""
+    weight = next(module.parameters(), torch.empty(0))
+    dtype = getattr(torch, floating_dtype(module))
+    network = FrozenNetwork(module, weight.device, dtype)
+    calls: list[tuple[str, torch.Tensor]] = []
+    paths = {part: path for path, part in network.module.named_modules()}
+    hooks = [
+        part.register_forward_hook(lambda part, _, output: calls.append((paths[part], output)))
+        for part in paths
+        if isinstance(part, nn.Linear)
+    ]
+    batches = Batches(weight.device, dtype, network.takes_integers, size=1)
+    try:
+        with torch.no_grad():
+            outputs = network.outputs(batches.convert(probe))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if calls:
+        path, given = calls[-1]
+        if given.shape == outputs.shape and torch.equal(given, outputs):
+            return path
+    found = f"the last one, {calls[-1][0]!r}, gives something else" if calls else "none is called"
+    raise ValueError(
+        "replace_head expects a network whose outputs are those of an nn.Linear; got "
+        f"{type(module).__name__}, where {found}. Pass a network with a Linear as its last layer."
+    )

@@ -1,4 +1,4 @@
-"""FoldedProjection: many columns to few, at random, with inner products kept on average."""
+"""FoldedProjection: a random projection to few columns that keeps inner products on average."""
 
 import torch
 
@@ -6,11 +6,11 @@ import torch
 class FoldedProjection:
     """Random projection that folds the columns, chunk by chunk, onto a few.
 
-    A chunk is ``n_components`` consecutive columns. Every column gets a random sign, every chunk a
-    random cyclic shift; the chunks are then added up: y = sum_c roll(sign_c * x_c, shift_c). That
-    is a count sketch without scattered writes, so that it is fast and gives the same result every
-    time. Two columns of a chunk never meet, any two others meet with probability 1 / n_components,
-    and their product has a random sign: E <y, y'> = <x, x'>, with a variance of at most
+    A chunk is ``n_components`` consecutive columns. Every column gets a random sign and every chunk
+    a random cyclic shift; then the chunks are added up: y = sum_c roll(sign_c * x_c, shift_c). This
+    is a count sketch without scattered writes, so it is fast and deterministic. Two columns of the
+    same chunk are never added to each other, any two others with probability 1 / n_components, and
+    their product has a random sign. Hence E <y, y'> = <x, x'>, with a variance of at most
     (|x|^2 |x'|^2 + <x, x'>^2) / n_components, as for the count sketch.
 
     Parameters
@@ -18,14 +18,14 @@ class FoldedProjection:
     n_columns : int
         Number of columns, P.
     n_components : int
-        Number of columns after it, q.
+        Number of columns after the projection, q.
     seed : int
-        Decides signs and shifts, on every device alike.
+        Determines signs and shifts; they are the same on every device.
     device : torch.device
-        Where the blocks are; holds P bytes of signs.
+        Device of the blocks, and of the signs, which take P bytes.
     """
 
-    def __init__(self, n_columns, n_components, seed, device):
+    def __init__(self, n_columns: int, n_components: int, seed: int, device: torch.device | str):
         draw = torch.Generator().manual_seed(seed)
         n_chunks = -(-n_columns // n_components)
         self.n_components = n_components
@@ -33,15 +33,21 @@ class FoldedProjection:
         signs = torch.randint(2, (n_columns,), generator=draw, dtype=torch.int8)
         self._signs = signs.mul_(2).sub_(1).to(device)
 
-    def add(self, out, start, block, scale=None):
-        """Add what some columns contribute.
+    def add(
+        self,
+        out: torch.Tensor,
+        start: int,
+        block: torch.Tensor,
+        scale: torch.Tensor | None = None,
+    ) -> None:
+        """Add the contribution of some columns.
 
         Parameters
         ----------
         out : tensor of shape (b, q)
-            What the columns so far gave; changed in place.
+            Sum of the contributions so far; changed in place.
         start : int
-            Which of the P columns is the first of the block.
+            Position of the first column of the block among the P columns.
         block : tensor of shape (b, m)
             The columns ``start`` to ``start + m``.
         scale : tensor of shape (m,), default=None
@@ -54,7 +60,7 @@ class FoldedProjection:
         while start < stop:
             chunk, column = divmod(start, size)
             target = (column + self._shifts[chunk]) % size
-            # Up to the end of the block, of the chunk, or of where the shift wraps around.
+            # Up to the end of the block or chunk, or to where the shift wraps around.
             width = min(stop - start, size - column, size - target)
             part, block = block[:, :width], block[:, width:]
             out[:, target : target + width].addcmul_(part, factors[:width])

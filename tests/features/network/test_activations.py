@@ -1,4 +1,4 @@
-"""ReLUs with a slope, whatever calls them; the formula written out is what they are held to."""
+"""Leaky ReLUs against the formula, whatever calls them."""
 
 import pytest
 import torch
@@ -75,7 +75,7 @@ def test_value_and_gradient(activation, expected, in_place, device):
     torch.testing.assert_close(gradient, torch.autograd.grad(expected(x).sum(), x)[0])
 
 
-# Of torch about itself, when the first product in forward mode is made.
+# A warning of torch about itself, at the first product in forward mode.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize(("activation", "expected", "_"), CASES)
 def test_under_torch_func(activation, expected, _, device):
@@ -134,6 +134,6 @@ def test_a_transformer_that_fuses_its_activation():
 def test_a_network_without_activations_is_refused():
     network = FrozenNetwork(nn.Sequential(nn.Linear(3, 2), nn.Tanh()), "cpu", torch.float32)
     with pytest.raises(ValueError, match="got Sequential, which calls none"):
-        require_activations(network, torch.ones(2, 3))
+        require_activations(network.module, torch.ones(2, 3))
     network = FrozenNetwork(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), "cpu", torch.float32)
-    require_activations(network, torch.ones(2, 3))
+    require_activations(network.module, torch.ones(2, 3))

@@ -1,33 +1,14 @@
-"""Batches: every row once and in order, whatever the source, the batch size and the memory."""
+"""Batches: every row once and in order, for any source, batch size and free memory."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from skdiva.features.network._batches import Batches, automatic_size
 from skdiva.features.network._frozen import FrozenNetwork
-from skdiva.features.network._row_sources import ArrayRows, StreamedRows, count_rows
-
-X = np.random.default_rng(0).normal(size=(23, 3))
-
-
-class Stream(IterableDataset):
-    """Rows without a number."""
-
-    def __iter__(self):
-        return iter(torch.from_numpy(X))
-
-
-class Dicts(Dataset):
-    """Rows as transformers has them."""
-
-    def __len__(self):
-        return len(X)
-
-    def __getitem__(self, i):
-        return {"values": torch.from_numpy(X[i]), "ids": torch.tensor(i), "labels": torch.tensor(7)}
+from skdiva.features.network._row_sources import ArrayRows, NetworkRows
+from tests.features.row_sources import SOURCES, X
 
 
 def batches(device, size=5, keep_integers=False, progress=None):
@@ -36,20 +17,6 @@ def batches(device, size=5, keep_integers=False, progress=None):
 
 def doubled(batch):
     return 2 * (batch["values"] if isinstance(batch, dict) else batch)
-
-
-SOURCES = {
-    "array": lambda: ArrayRows(X),
-    "float32": lambda: ArrayRows(X.astype(np.float32)),
-    "big-endian": lambda: ArrayRows(X.astype(">f8")),
-    "reversed": lambda: ArrayRows(X[::-1].copy()[::-1]),
-    "tensor": lambda: ArrayRows(torch.from_numpy(X).requires_grad_()),
-    "dataset": lambda: StreamedRows(TensorDataset(torch.from_numpy(X), torch.arange(23))),
-    "loader": lambda: StreamedRows(DataLoader(torch.from_numpy(X), batch_size=8)),
-    "iterable": lambda: StreamedRows(Stream()),
-    "dicts": lambda: StreamedRows(Dicts()),
-    "loader of dicts": lambda: StreamedRows(DataLoader(Dicts(), batch_size=4)),
-}
 
 
 @pytest.mark.parametrize("on_host", [False, True])
@@ -70,8 +37,30 @@ def test_rows_beside_the_batches(device):
     np.testing.assert_array_equal(found, X * np.arange(23)[:, None])
 
 
+class MadeUp(NetworkRows):
+    """The least that a source must offer: rows that a function makes, in batches of any size."""
+
+    n_rows = 23
+
+    def probe(self):
+        return X[:3]
+
+    def batches(self, size):
+        start = 0
+        while start < self.n_rows:
+            stop = start + 3 * size() - 1
+            yield X[start:stop]
+            start = stop
+
+
+def test_a_source_of_ones_own(device):
+    positions, results = zip(*batches(device).map(doubled, MadeUp()), strict=True)
+    assert positions[-1].stop == 23
+    torch.testing.assert_close(torch.cat(results).cpu(), torch.from_numpy(2 * X))
+
+
 class Hungry:
-    """Needs more memory than there is for more rows than a few: no machine has 10^14 bytes."""
+    """Computes a few rows; for more it needs 10^14 bytes, which no machine has."""
 
     def __init__(self, most):
         self.most, self.sizes = most, []
@@ -100,7 +89,7 @@ def test_numpys_lack_of_memory_counts_too():
 
 
 def test_a_single_row_that_does_not_fit(device):
-    with pytest.raises(MemoryError, match=f"one row at least; on {device}.* GiB are free. Choose"):
+    with pytest.raises(MemoryError, match=f"a batch of one row; on {device}.* GiB are free."):
         list(batches(device).map(Hungry(most=0), ArrayRows(X)))
 
 
@@ -141,43 +130,6 @@ def test_the_progress_bar_counts_rows(capsys):
     assert shown.strip().startswith("Name")
     list(batches("cpu").map(doubled, ArrayRows(X)))
     assert not capsys.readouterr().err
-
-
-def test_shuffled_rows_are_refused():
-    with pytest.raises(ValueError, match=r"got one with shuffle=True\. Pass shuffle=False"):
-        StreamedRows(DataLoader(torch.from_numpy(X), shuffle=True))
-
-
-@pytest.mark.parametrize(
-    ("items", "message"),
-    [
-        ([["a"]], "got str"),
-        ([{"text": "a"}], "got dict"),
-        ([{"labels": torch.ones(1)}], "got dict"),
-    ],
-)
-def test_items_that_hold_no_tensors_are_refused(items, message):
-    rows = StreamedRows(DataLoader(items, collate_fn=lambda batch: batch[0]))
-    with pytest.raises(ValueError, match=f"{message}.*collate_fn"):
-        rows.probe()
-
-
-def test_probes():
-    assert ArrayRows(X).probe().shape == (3, 3)
-    assert set(StreamedRows(Dicts()).probe()) == {"values", "ids"}
-    lone = StreamedRows(DataLoader(torch.from_numpy(X))).probe()
-    np.testing.assert_array_equal(lone, X[[0, 0]])
-    with pytest.raises(ValueError, match="expected a data set with rows"):
-        StreamedRows(TensorDataset(torch.empty(0, 3))).probe()
-
-
-def test_numbers_of_rows():
-    counts = {name: count_rows(make()) for name, make in SOURCES.items()}
-    assert counts.pop("iterable") is None
-    assert set(counts.values()) == {23}
-    assert count_rows(StreamedRows(DataLoader(X, batch_size=5, drop_last=True))) is None
-    sampled = DataLoader(X, batch_size=5, sampler=range(4))
-    assert count_rows(StreamedRows(sampled)) == 4
 
 
 def test_automatic_sizes(device):

@@ -1,4 +1,4 @@
-"""FrozenNetwork: a copy that never changes, what it refuses, and what it finds."""
+"""FrozenNetwork: a copy that never changes, its outputs and head, and what is refused."""
 
 import copy
 import warnings
@@ -87,7 +87,7 @@ def test_compiled_modules_are_unwrapped():
 
 
 def test_modules_that_cannot_be_used():
-    with pytest.raises(ValueError, match=r"whose parameters have shapes.*'0.weight' still lazy"):
+    with pytest.raises(ValueError, match=r"whose parameters have shapes.*'0.weight' is still lazy"):
         frozen(nn.Sequential(nn.LazyLinear(3)))
     with pytest.raises(ValueError, match=r"holds its weights.*'weight' on the meta device"):
         frozen(nn.Linear(2, 2, device="meta"))

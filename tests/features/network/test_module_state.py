@@ -1,4 +1,4 @@
-"""Modules taken apart: nothing lost, no weight copied, the same hash wherever they come from."""
+"""Stored modules: nothing lost, no weight copied, the same hash on every device and process."""
 
 import copy
 import pickle
@@ -131,7 +131,7 @@ def test_lazy_modules_survive():
     assert lazy(torch.ones(1, 3)).shape == (1, 2)
 
 
-def test_parametrised_modules_are_refused():
+def test_parametrized_modules_are_refused():
     module = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)))
     with pytest.raises(ValueError, match=r"'0' is parametrized.*remove_parametrizations"):
         store(module)

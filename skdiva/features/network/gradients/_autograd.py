@@ -1,29 +1,39 @@
-"""Per-sample gradients of any parameter: vectorised by torch.func, or row after row."""
+"""Gradients of any parameter by autograd: vectorized or row by row, and Jacobian products."""
 
 import contextlib
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from skdiva.features.network._batch import take_rows
+from skdiva.features.network._batch import Batch, take_rows
+from skdiva.features.network._frozen import FrozenNetwork
 from skdiva.features.network.gradients._forward_pass import differentiable
 from skdiva.loo.ridge import full_float32
 
-_BLOCK_BYTES = 2**28  # of what is made at once: more blocks cost more passes
+_BLOCK_BYTES = 2**28  # of the gradients held at a time; each block costs a pass of its own
+Tensors = dict[str, torch.Tensor]  # by name of the parameter
 
 
 class Columns(NamedTuple):
-    """Some columns of one parameter, counted from its first."""
+    """Some columns of one parameter, counted from the first column of the parameter."""
 
     name: str
     start: int
     stop: int
 
 
-def row_blocks(parameters, columns, n, gradients_of, rows_at_once=None):
-    """Assemble per-sample gradients that are made some rows at a time.
+def row_blocks(
+    parameters: Tensors,
+    columns: Iterable[Columns],
+    n: int,
+    gradients_of: Callable[[slice, Tensors], Tensors],
+    rows_at_once: int | None = None,
+    block_bytes: int | None = None,
+) -> Iterator[tuple[Columns, torch.Tensor]]:
+    """Assemble per-sample gradients that are computed some rows at a time.
 
     Parameters
     ----------
@@ -32,19 +42,23 @@ def row_blocks(parameters, columns, n, gradients_of, rows_at_once=None):
     n : int
         Number of rows.
     gradients_of : callable
-        Of a slice of the rows, and some of the parameters: gradients (rows, size) by name.
+        Takes a slice of the rows and some of the parameters; returns gradients (rows, size) by
+        name.
     rows_at_once : int, default=None
-        None: as many as the memory of a block allows.
+        None: as many as fit in a block.
+    block_bytes : int, default=None
+        Size of the gradients held at a time. None: 256 MiB.
 
     Yields
     ------
     columns : Columns
     block : tensor of shape (n, m)
     """
-    for piece in _pieces(parameters, columns, n):
+    block_bytes = block_bytes or _BLOCK_BYTES
+    for piece in _pieces(parameters, columns, n, block_bytes):
         wanted = {part.name: parameters[part.name] for part in piece}
         blocks = [wanted[name].new_empty(n, stop - start) for name, start, stop in piece]
-        step = rows_at_once or max(_BLOCK_BYTES // sum(p.nbytes for p in wanted.values()), 1)
+        step = rows_at_once or max(block_bytes // sum(p.nbytes for p in wanted.values()), 1)
         for first in range(0, n, step):
             rows = slice(first, min(first + step, n))
             gradients = gradients_of(rows, wanted)
@@ -53,17 +67,20 @@ def row_blocks(parameters, columns, n, gradients_of, rows_at_once=None):
         yield from zip(piece, blocks, strict=True)
 
 
-def _pieces(parameters, columns, n):
-    """Columns in lists, the blocks of each of which fit into the memory of a block."""
-    piece, used = [], 0
+def _pieces(
+    parameters: Tensors, columns: Iterable[Columns], n: int, block_bytes: int
+) -> Iterator[list[Columns]]:
+    """Yield the columns in lists, such that the gradients of each list fit in a block."""
+    piece: list[Columns] = []
+    used = 0
     for name, start, stop in columns:
         column_bytes = n * parameters[name].itemsize
         while start < stop:
-            width = min(max((_BLOCK_BYTES - used) // column_bytes, 1), stop - start)
+            width = min(max((block_bytes - used) // column_bytes, 1), stop - start)
             piece.append(Columns(name, start, start + width))
             start += width
             used += width * column_bytes
-            if used + column_bytes > _BLOCK_BYTES:
+            if used + column_bytes > block_bytes:
                 yield piece
                 piece, used = [], 0
     if piece:
@@ -71,8 +88,8 @@ def _pieces(parameters, columns, n):
 
 
 @contextlib.contextmanager
-def plain_attention():
-    """Attention by products and softmax: fused kernels know one backward pass and nothing else."""
+def plain_attention() -> Iterator[None]:
+    """Compute attention by products and softmax: fused kernels support only one backward pass."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -82,8 +99,10 @@ def plain_attention():
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-def vectorised_gradients(network, batch, parameters, direction):
-    """Gradients of every row's outputs times a direction, by torch.func.vmap.
+def vectorized_gradients(
+    network: FrozenNetwork, batch: Batch, parameters: Tensors, direction: torch.Tensor
+) -> Tensors:
+    """Return the gradients of every row's outputs times a direction, by torch.func.vmap.
 
     Parameters
     ----------
@@ -98,20 +117,24 @@ def vectorised_gradients(network, batch, parameters, direction):
         Name to tensor of shape (b, size).
     """
 
-    def output(parameters, row):
+    def output(parameters: Tensors, row: Batch) -> torch.Tensor:
         (outputs,) = network.outputs(take_rows(row, None), parameters)
         return outputs @ direction
 
     gradients = torch.func.vmap(torch.func.grad(output), in_dims=(None, 0))
     with plain_attention(), full_float32(), warnings.catch_warnings():
-        # Operators without a rule for vmap are slow, but give what they should.
+        # Operators without a rule for vmap are slow, but their results are right.
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
         found = gradients(parameters, batch)
     return {name: g.reshape(len(g), -1) for name, g in found.items()}
 
 
-def summed_gradients(network, batch, parameters, coefficients):
-    """Sum over rows and outputs of gradients times coefficients; of one row, its own gradient.
+def summed_gradients(
+    network: FrozenNetwork, batch: Batch, parameters: Tensors, coefficients: torch.Tensor
+) -> Tensors:
+    """Return the sum over rows and outputs of gradients times coefficients.
+
+    For a batch of a single row, this is the gradient of that row.
 
     Parameters
     ----------
@@ -125,7 +148,7 @@ def summed_gradients(network, batch, parameters, coefficients):
     dict
         Name to tensor of shape (1, size); zeros if the outputs do not depend on the parameter.
     """
-    gradients = [None] * len(parameters)
+    gradients: Iterable = [None] * len(parameters)
     with differentiable(parameters.values()), full_float32():
         outputs = network.outputs(batch)
         if outputs.requires_grad:
@@ -139,39 +162,43 @@ def summed_gradients(network, batch, parameters, coefficients):
     return found
 
 
-def forward_product(network, batch, parameters, tangents):
-    """Derivative of the outputs in a direction: one pass in forward mode.
+def forward_product(
+    network: FrozenNetwork, batch: Batch, parameters: Tensors, tangents: Tensors
+) -> torch.Tensor:
+    """Return the derivative of the outputs along tangents, by one pass in forward mode.
 
     Parameters
     ----------
     network : FrozenNetwork
     batch : tensor of shape (b, ...) or dict of tensors
     parameters, tangents : dict of tensors
-        By name, and of the same shapes.
+        With the same names and shapes.
 
     Returns
     -------
     tensor of shape (b, k)
     """
 
-    def outputs(parameters):
+    def outputs(parameters: Tensors) -> torch.Tensor:
         return network.outputs(batch, parameters)
 
     with warnings.catch_warnings():
-        # Of torch about itself, when the first product is made.
+        # A warning of torch about itself, at the first product.
         warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
         return torch.func.jvp(outputs, (parameters,), (tangents,))[1]
 
 
-def backward_product(network, batch, parameters, tangents):
-    """The same without forward mode: J' u is linear in u, and its transposed derivative is J.
+def backward_product(
+    network: FrozenNetwork, batch: Batch, parameters: Tensors, tangents: Tensors
+) -> torch.Tensor:
+    """Return the same by two backward passes: J' u is linear in u, and its transpose is J.
 
     Parameters
     ----------
     network : FrozenNetwork
     batch : tensor of shape (b, ...) or dict of tensors
     parameters, tangents : dict of tensors
-        By name, and of the same shapes.
+        With the same names and shapes.
 
     Returns
     -------

@@ -1,13 +1,17 @@
-"""Per-sample gradients of a layer's parameters, from its inputs and its outputs' gradients.
+"""Closed forms of the per-sample gradients of a layer's parameters.
 
-A rule maps (layer, inputs, gradients, rows) to a tensor (r, m): for each of the r rows of inputs,
-the gradient with respect to ``rows``, a slice of the parameter's first dimension, flattened. The
-loss is a sum over rows; ``gradients`` holds its gradient with respect to the layer's outputs.
+A rule is a function of (layer, inputs, gradients, rows). The loss is a sum over r rows of inputs;
+``gradients`` is its gradient with respect to the outputs of the layer. The rule returns a tensor
+of shape (r, m): for each row of inputs, the gradient with respect to ``rows``, a slice of the
+parameter's first dimension, flattened.
+
+To support another kind of layer, write a rule for each of its parameters and add them to
+``LAYER_RULES``. `PerSampleGradients` compares every rule with autograd before it is used.
 """
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,13 +21,16 @@ from torch.nn import grad as weight_gradients
 from skdiva.features.network._heads import ZeroStartLinear
 from skdiva.loo.ridge import full_float32
 
-# Of a block: a processor keeps it in its caches, a GPU wants enough work for a kernel.
+# A block stays in the caches of a CPU; a GPU needs enough work for a kernel.
 _BLOCK_BYTES = {"cpu": 2**22, "cuda": 2**26}
-_FEW_POSITIONS = 32  # up to which products of windows are faster than a convolution
+_FEW_POSITIONS = 32  # up to this number, products of windows are faster than a convolution
+Rule = Callable[[Any, torch.Tensor, torch.Tensor, slice], torch.Tensor]
 
 
-def _linear_weight(_layer, inputs, gradients, rows):
-    """Sum over positions t of g_t a_t': the gradient of a product is an outer product."""
+def _linear_weight(
+    _layer: Any, inputs: torch.Tensor, gradients: torch.Tensor, rows: slice
+) -> torch.Tensor:
+    """Return the sum of g_t a_t' over positions t: a product's gradient is an outer product."""
     r = len(inputs)
     inputs = inputs.reshape(r, -1, inputs.shape[-1])
     gradients = gradients.reshape(r, -1, gradients.shape[-1])[..., rows]
@@ -32,16 +39,21 @@ def _linear_weight(_layer, inputs, gradients, rows):
     return torch.bmm(gradients.transpose(1, 2), inputs).flatten(1)
 
 
-def _linear_bias(_layer, _inputs, gradients, rows):
+def _linear_bias(_layer: Any, _inputs: Any, gradients: torch.Tensor, rows: slice) -> torch.Tensor:
     return gradients.reshape(len(gradients), -1, gradients.shape[-1])[..., rows].sum(1)
 
 
-def _channel_bias(_layer, _inputs, gradients, rows):
+def _channel_bias(_layer: Any, _inputs: Any, gradients: torch.Tensor, rows: slice) -> torch.Tensor:
     return gradients[:, rows].reshape(len(gradients), rows.stop - rows.start, -1).sum(2)
 
 
-def _conv_weight(layer, inputs, gradients, rows):
-    """One convolution with the rows as groups: torch's own gradient of grouped weights."""
+def _conv_weight(
+    layer: Any, inputs: torch.Tensor, gradients: torch.Tensor, rows: slice
+) -> torch.Tensor:
+    """Return the result of one convolution with the rows as groups.
+
+    Torch has a function for the gradient of grouped weights.
+    """
     r, n_rows = len(inputs), rows.stop - rows.start
     gradients = gradients[:, rows]
     padding = layer.padding
@@ -73,33 +85,43 @@ def _conv_weight(layer, inputs, gradients, rows):
     return gradient.reshape(r, -1)
 
 
-def _batch_norm_weight(layer, inputs, gradients, rows):
-    normalised = F.batch_norm(
+def _batch_norm_weight(
+    layer: Any, inputs: torch.Tensor, gradients: torch.Tensor, rows: slice
+) -> torch.Tensor:
+    normalized = F.batch_norm(
         inputs, layer.running_mean, layer.running_var, None, None, False, 0, layer.eps
     )
-    return _channel_bias(layer, None, gradients * normalised, rows)
+    return _channel_bias(layer, None, gradients * normalized, rows)
 
 
-def _group_norm_weight(layer, inputs, gradients, rows):
-    normalised = F.group_norm(inputs, layer.num_groups, None, None, layer.eps)
-    return _channel_bias(layer, None, gradients * normalised, rows)
+def _group_norm_weight(
+    layer: Any, inputs: torch.Tensor, gradients: torch.Tensor, rows: slice
+) -> torch.Tensor:
+    normalized = F.group_norm(inputs, layer.num_groups, None, None, layer.eps)
+    return _channel_bias(layer, None, gradients * normalized, rows)
 
 
-def _layer_norm_weight(layer, inputs, gradients, rows):
-    normalised = F.layer_norm(inputs, layer.normalized_shape, None, None, layer.eps)
-    return _layer_norm_bias(layer, None, gradients * normalised, rows)
+def _layer_norm_weight(
+    layer: Any, inputs: torch.Tensor, gradients: torch.Tensor, rows: slice
+) -> torch.Tensor:
+    normalized = F.layer_norm(inputs, layer.normalized_shape, None, None, layer.eps)
+    return _layer_norm_bias(layer, None, gradients * normalized, rows)
 
 
-def _layer_norm_bias(layer, _inputs, gradients, rows):
+def _layer_norm_bias(
+    layer: Any, _inputs: Any, gradients: torch.Tensor, rows: slice
+) -> torch.Tensor:
     summed = gradients.reshape(len(gradients), -1, *layer.normalized_shape).sum(1)
     return summed[:, rows].flatten(1)
 
 
-def _embedding_weight(layer, ids, gradients, rows):
-    """Sum of the gradients at each id's positions.
+def _embedding_weight(
+    layer: Any, ids: torch.Tensor, gradients: torch.Tensor, rows: slice
+) -> torch.Tensor:
+    """Return the sum of the gradients at the positions of each id.
 
-    Positions that share an id are summed by a product, and only the first of them is written: no
-    two writes meet, so that the result does not depend on the order of threads.
+    Positions that share an id are summed by a product, and only the first of them is written. No
+    two writes go to the same place, so the result does not depend on the order of threads.
     """
     r, n_rows = len(ids), rows.stop - rows.start
     ids = ids.reshape(r, -1)
@@ -115,9 +137,9 @@ def _embedding_weight(layer, ids, gradients, rows):
     return out.flatten(1)
 
 
-_CONV = {"weight": _conv_weight, "bias": _channel_bias}
-_LINEAR = {"weight": _linear_weight, "bias": _linear_bias}
-_RULES = [
+_CONV: dict[str, Rule] = {"weight": _conv_weight, "bias": _channel_bias}
+_LINEAR: dict[str, Rule] = {"weight": _linear_weight, "bias": _linear_bias}
+LAYER_RULES: list[tuple[Any, dict[str, Rule]]] = [
     (nn.Linear, _LINEAR),
     (ZeroStartLinear, _LINEAR),
     (nn.Conv1d, _CONV),
@@ -130,22 +152,26 @@ _RULES = [
 ]
 
 
-def layer_rules(layer):
-    """Rules for the parameters of a layer.
+def layer_rules(
+    layer: nn.Module, rules: Sequence[tuple[Any, dict[str, Rule]]] = LAYER_RULES
+) -> dict[str, Rule]:
+    """Return the rules for the parameters of a layer.
 
     Parameters
     ----------
     layer : nn.Module
+    rules : sequence of (type, dict), default=LAYER_RULES
+        Rules by name of the parameter, for layers of a type; the first type that fits counts.
 
     Returns
     -------
     dict
-        Local parameter name to rule; empty if the layer is not known to compute what its type
-        says, as a subclass with another `forward`.
+        Local parameter name to rule; empty if there is none, or if the layer is of a subclass with
+        another `forward`.
     """
-    for kind, rules in _RULES:
+    for kind, by_parameter in rules:
         if isinstance(layer, kind) and type(layer).forward is kind.forward:
-            return rules
+            return by_parameter
     return {}
 
 
@@ -153,39 +179,48 @@ class LayerCall(NamedTuple):
     """One call of a layer that owns a parameter, and the rule for that parameter."""
 
     layer: nn.Module
-    rule: Callable
+    rule: Rule
     inputs: torch.Tensor
     gradients: torch.Tensor
 
 
-def layer_blocks(parameter, calls, columns, n_samples):
-    """Per-sample gradients of a parameter, summed over the calls of its layers.
+def layer_blocks(
+    parameter: torch.Tensor,
+    calls: Sequence[LayerCall],
+    columns: slice,
+    n_samples: int,
+    block_bytes: int | None = None,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Compute the per-sample gradients of a parameter, summed over the calls of its layers.
 
     Parameters
     ----------
     parameter : tensor
     calls : list of LayerCall
     columns : slice
-        Of the flattened parameter.
+        Columns of the flattened parameter.
     n_samples : int
+    block_bytes : int, default=None
+        Size of a block, unless a single row of the parameter is larger. None: 4 MiB on a CPU,
+        64 MiB on a GPU.
 
     Yields
     ------
     start : int
-        Which column of the parameter is the first of the block.
+        Position of the first column of the block among those of the parameter.
     block : tensor of shape (n_samples, m)
-        Not larger than what suits a processor's caches, where rows can be cut.
 
     Raises
     ------
     ValueError
-        If a layer was not called with samples first.
+        If the first dimension of a layer's inputs is not the samples.
     """
+    block_bytes = block_bytes or _BLOCK_BYTES[parameter.device.type]
     n_rows, width = len(parameter), parameter[0].numel()
     together = math.lcm(*(_rows_of_a_group(call.layer) for call in calls))
     windows = max((len(call.gradients) for call in calls), default=n_samples)
     row_bytes = windows * width * parameter.itemsize
-    step = max(_BLOCK_BYTES[parameter.device.type] // (row_bytes * together), 1) * together
+    step = max(block_bytes // (row_bytes * together), 1) * together
     first = columns.start // width // together * together
     for row in range(first, -(-columns.stop // width), step):
         rows = slice(row, min(row + step, n_rows))
@@ -196,21 +231,21 @@ def layer_blocks(parameter, calls, columns, n_samples):
         yield row * width + low, block[:, low:high]
 
 
-def _rows_of_a_group(layer):
+def _rows_of_a_group(layer: Any) -> int:
     if getattr(layer, "groups", 1) > 1:
         return layer.out_channels // layer.groups
     return 1
 
 
 @full_float32()
-def _per_sample(call, rows, n_samples):
+def _per_sample(call: LayerCall, rows: slice, n_samples: int) -> torch.Tensor:
     """Apply the rule, and add up the windows that a sample was cut into."""
     n_inputs, n_gradients = len(call.inputs), len(call.gradients)
     if n_gradients % n_samples or n_inputs != n_gradients:
         raise ValueError(
-            f"expected {n_samples} samples along the first dimension of what "
-            f"{type(call.layer).__name__} gets; got shape {tuple(call.inputs.shape)}. Keep samples "
-            "first throughout the network, whatever the size of the batch."
+            f"expected {n_samples} samples along the first dimension of the inputs of "
+            f"{type(call.layer).__name__}; got shape {tuple(call.inputs.shape)}. Keep samples "
+            "first throughout the network, for any size of the batch."
         )
     block = call.rule(call.layer, call.inputs, call.gradients, rows)
     return block if n_gradients == n_samples else block.view(n_samples, -1, block.shape[1]).sum(1)

@@ -1,20 +1,32 @@
 """PerSampleGradients: Jacobians of a network's outputs, batch by batch and block by block."""
 
-import torch
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from skdiva.features.network._batch import n_rows, take_rows
+import torch
+from torch import nn
+
+from skdiva.features.network._batch import Batch, n_rows, take_rows
+from skdiva.features.network._frozen import FrozenNetwork
 from skdiva.features.network.gradients._autograd import (
     Columns,
+    Tensors,
     backward_product,
     forward_product,
     plain_attention,
     row_blocks,
     summed_gradients,
-    vectorised_gradients,
+    vectorized_gradients,
 )
 from skdiva.features.network.gradients._forward_pass import ForwardPass
-from skdiva.features.network.gradients._layer_rules import LayerCall, layer_blocks, layer_rules
-from skdiva.features.network.gradients._strategy import choose_kinds
+from skdiva.features.network.gradients._layer_rules import (
+    LAYER_RULES,
+    LayerCall,
+    Rule,
+    layer_blocks,
+    layer_rules,
+)
+from skdiva.features.network.gradients._strategy import choose_methods
 from skdiva.loo.ridge import full_float32
 from skdiva.loo.rows import is_out_of_memory
 
@@ -22,95 +34,114 @@ from skdiva.loo.rows import is_out_of_memory
 class PerSampleGradients:
     """Per-sample gradients of chosen parameters.
 
-    Where a parameter belongs to a layer that is known, they come from the layer's inputs and its
-    outputs' gradients, for a whole batch at once; otherwise from torch.func.vmap, or from one
-    backward pass per row. Which one is decided on a probe, where all are compared with autograd.
+    If a parameter belongs to a layer with a known rule, its gradients come from the inputs of the
+    layer and the gradients of its outputs, for a whole batch at once. Otherwise they come from
+    torch.func.vmap, or from one backward pass per row. The method is chosen on a probe, on which
+    all methods are compared with autograd.
 
     Parameters
     ----------
     network : FrozenNetwork
     names : sequence of str
-        Names of its parameters.
+        Names of the chosen parameters.
     probe : tensor of shape (b, ...) or dict of tensors
-        Some rows, of which the first three are used; better different ones.
+        Some rows, preferably different ones; the first three are used.
+    rules : sequence of (type, dict), default=LAYER_RULES
+        Rules by name of the parameter, for layers of a type.
+    block_bytes : int, default=None
+        Size of a block. None: chosen by method and device.
 
     Attributes
     ----------
     names : list of str
     sizes : dict
-        Name to number of entries.
+        Number of entries of each parameter, by name.
     n_columns : int
         Sum of the sizes, P: the parameters in the order of ``names``, each flattened row by row.
-    kinds : dict
-        Name to what makes its gradients: "layer", "broadcast", "vmap" or "loop".
+    methods : dict
+        Method that computes the gradients of each parameter, by name: "layer", "broadcast", "vmap"
+        or "loop".
     network : FrozenNetwork
     parameters : dict
-        Name to tensor.
+        Tensors by name.
     """
 
-    def __init__(self, network, names, probe):
+    def __init__(
+        self,
+        network: FrozenNetwork,
+        names: Sequence[str],
+        probe: Batch,
+        rules: Sequence[tuple[Any, dict[str, Rule]]] = LAYER_RULES,
+        block_bytes: int | None = None,
+    ):
         every = dict(network.module.named_parameters())
         self.names = list(names)
         self.network = network
         self.parameters = {name: every[name] for name in names}
         self.sizes = {name: p.numel() for name, p in self.parameters.items()}
-        self._starts, self.n_columns = {}, 0
+        self._starts: dict[str, int] = {}
+        self.n_columns = 0
         for name, size in self.sizes.items():
             self._starts[name] = self.n_columns
             self.n_columns += size
-        self._owners = _find_owners(network.module, self.parameters)
-        self._forward_mode = None  # not known yet
-        # Of a single row alone, every way of telling rows apart would be right.
-        self.kinds = choose_kinds(self, take_rows(probe, torch.arange(3) % n_rows(probe)))
+        self._owners = _find_owners(network.module, self.parameters, rules)
+        self._block_bytes = block_bytes
+        self._forward_mode: bool | None = None  # not known yet
+        # With a single row, a method that mixes up rows would not be noticed.
+        self.methods = choose_methods(self, take_rows(probe, torch.arange(3) % n_rows(probe)))
 
-    def blocks(self, batch, direction=None, columns=None):
-        """Gradients of the outputs times a direction.
+    def blocks(
+        self, batch: Batch, direction: torch.Tensor | None = None, columns: slice | None = None
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Compute the gradients of the outputs times a direction.
 
         Parameters
         ----------
         batch : tensor of shape (b, ...) or dict of tensors
         direction : tensor of shape (k,), default=None
-            None: the outputs are added up.
+            None: the sum of the outputs.
         columns : slice, default=None
-            Of the P columns; None: all.
+            Some of the P columns. None: all.
 
         Yields
         ------
         start : int
-            Which of the P columns is the first of the block.
+            Position of the first column of the block among the P columns.
         block : tensor of shape (b, m)
         """
 
-        def directions(outputs):
+        def directions(outputs: torch.Tensor) -> list[torch.Tensor]:
             return [outputs.new_ones(outputs.shape[1]) if direction is None else direction]
 
         for _, start, block in self.by_direction(batch, directions, columns):
             yield start, block
 
-    def each(self, batch, columns=None):
-        """Gradients of every output, after one forward pass.
+    def each(
+        self, batch: Batch, columns: slice | None = None
+    ) -> Iterator[tuple[int, int, torch.Tensor]]:
+        """Compute the gradients of every output, after one forward pass.
 
         Parameters
         ----------
         batch : tensor of shape (b, ...) or dict of tensors
         columns : slice, default=None
-            Of the P columns; None: all.
+            Some of the P columns. None: all.
 
         Yields
         ------
         output : int
         start : int
-            Which of the P columns is the first of the block.
+            Position of the first column of the block among the P columns.
         block : tensor of shape (b, m)
         """
 
-        def directions(outputs):
+        def directions(outputs: torch.Tensor) -> torch.Tensor:
             return torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
 
         yield from self.by_direction(batch, directions, columns)
 
-    def combine(self, batch, coefficients):
-        """Sum of all gradients, each times a coefficient: one backward pass.
+    def combine(self, batch: Batch, coefficients: torch.Tensor) -> torch.Tensor:
+        """Sum all gradients, each times a coefficient, in one backward pass.
 
         Parameters
         ----------
@@ -124,8 +155,8 @@ class PerSampleGradients:
         gradients = summed_gradients(self.network, batch, self.parameters, coefficients)
         return torch.cat(list(gradients.values()), 1)[0]
 
-    def apply(self, batch, vector):
-        """Products of the Jacobians with a vector.
+    def apply(self, batch: Batch, vector: torch.Tensor) -> torch.Tensor:
+        """Multiply the Jacobians by a vector.
 
         Parameters
         ----------
@@ -144,8 +175,8 @@ class PerSampleGradients:
             product = forward_product if self._forward_mode else backward_product
             return product(self.network, batch, self.parameters, tangents)
 
-    def _forward_mode_works(self, batch, tangents):
-        """Whether forward mode has all rules, and gives what backward mode gives."""
+    def _forward_mode_works(self, batch: Batch, tangents: Tensors) -> bool:
+        """Return whether forward mode supports the network and agrees with backward mode."""
         expected = backward_product(self.network, batch, self.parameters, tangents)
         try:
             product = forward_product(self.network, batch, self.parameters, tangents)
@@ -156,62 +187,76 @@ class PerSampleGradients:
         tolerance = torch.finfo(expected.dtype).eps ** 0.5
         return bool((product - expected).norm() <= tolerance * expected.norm())
 
-    def by_direction(self, batch, directions, columns, kinds=None):
-        """Gradients for several directions, as of `each`.
+    def by_direction(
+        self,
+        batch: Batch,
+        directions: Callable[[torch.Tensor], Any],
+        columns: slice | None,
+        methods: dict[str, str] | None = None,
+    ) -> Iterator[tuple[int, int, torch.Tensor]]:
+        """Compute the gradients of the outputs times several directions.
 
         Parameters
         ----------
         batch : tensor of shape (b, ...) or dict of tensors
         directions : callable
-            From the outputs (b, k) to a sequence of tensors (k,).
+            Takes the outputs (b, k) and returns a sequence of tensors (k,).
         columns : slice or None
-        kinds : dict, default=None
-            What makes the gradients, by name: only these. None: as chosen.
+            Some of the P columns. None: all.
+        methods : dict, default=None
+            Methods by name of the parameter; only these parameters are used. None: all, as chosen.
 
         Yields
         ------
         tuple of int, int and tensor
-            Position of the direction, and what `blocks` yields.
+            Position of the direction, first column, and block.
         """
-        kinds = self.kinds if kinds is None else kinds
-        chosen = {kind: [] for kind in ("layer", "broadcast", "vmap", "loop")}
+        methods = self.methods if methods is None else methods
+        chosen: dict[str, list[Columns]] = {m: [] for m in ("layer", "broadcast", "vmap", "loop")}
         for part in self._overlap(columns):
-            if part.name in kinds:
-                chosen[kinds[part.name]].append(part)
+            if part.name in methods:
+                chosen[methods[part.name]].append(part)
         forward = self._forward(batch, chosen)
-        directions = directions(forward.outputs.detach())
-        for position, direction in enumerate(directions):
-            retain = position + 1 < len(directions)
+        wanted = directions(forward.outputs.detach())
+        for position, direction in enumerate(wanted):
+            retain = position + 1 < len(wanted)
             for part, block in self._parts(forward, batch, chosen, direction, retain):
                 yield position, self._starts[part.name] + part.start, block
 
-    def is_possible(self, kind, name):
-        """Whether it is worth trying a kind for a parameter."""
-        if kind == "layer":
+    def is_possible(self, method: str, name: str) -> bool:
+        """Return whether a method may work for a parameter."""
+        if method == "layer":
             return bool(self._owners[name])
-        return kind != "broadcast" or self.parameters[name].shape[:1] == (1,)
+        return method != "broadcast" or self.parameters[name].shape[:1] == (1,)
 
-    def name_of(self, column):
-        """Name of the parameter that one of the P columns belongs to."""
+    def name_of(self, column: int) -> str:
+        """Return the name of the parameter to which one of the P columns belongs."""
         return next(n for n, size in self.sizes.items() if column < self._starts[n] + size)
 
-    def _overlap(self, columns):
+    def _overlap(self, columns: slice | None) -> Iterator[Columns]:
         start, stop, _ = (columns or slice(None)).indices(self.n_columns)
         for name, size in self.sizes.items():
             low, high = max(start - self._starts[name], 0), min(stop - self._starts[name], size)
             if low < high:
                 yield Columns(name, low, high)
 
-    def _forward(self, batch, chosen):
+    def _forward(self, batch: Batch, chosen: dict[str, list[Columns]]) -> ForwardPass:
         owners = [owner for part in chosen["layer"] for owner, _ in self._owners[part.name]]
         return ForwardPass(
             self.network, batch, list(dict.fromkeys(owners)),
             {part.name: self.parameters[part.name] for part in chosen["broadcast"]},
         )  # fmt: skip
 
-    def _parts(self, forward, batch, chosen, direction, retain):
-        """Blocks for one direction, each with the columns that it holds."""
-        n, parameters = n_rows(batch), self.parameters
+    def _parts(
+        self,
+        forward: ForwardPass,
+        batch: Batch,
+        chosen: dict[str, list[Columns]],
+        direction: torch.Tensor,
+        retain: bool,
+    ) -> Iterator[tuple[Columns, torch.Tensor]]:
+        """Yield the blocks for one direction, each with its columns."""
+        n, parameters, size = n_rows(batch), self.parameters, self._block_bytes
         layers, broadcast = forward.signals(direction, retain)
         for name, start, stop in chosen["layer"]:
             calls = [
@@ -219,30 +264,33 @@ class PerSampleGradients:
                 for layer, rule in self._owners[name]
                 for call in layers.get(layer, ())
             ]
-            for first, block in layer_blocks(parameters[name], calls, slice(start, stop), n):
+            columns = slice(start, stop)
+            for first, block in layer_blocks(parameters[name], calls, columns, n, size):
                 yield Columns(name, first, first + block.shape[1]), block
         for part in chosen["broadcast"]:
             gradient = broadcast.get(part.name, parameters[part.name].new_zeros(n, part.stop))
             yield part, gradient.reshape(n, -1)[:, part.start : part.stop]
 
-        def vectorised(rows, wanted):
-            return vectorised_gradients(self.network, take_rows(batch, rows), wanted, direction)
+        def vectorized(rows: slice, wanted: Tensors) -> Tensors:
+            return vectorized_gradients(self.network, take_rows(batch, rows), wanted, direction)
 
-        def by_row(rows, wanted):
+        def by_row(rows: slice, wanted: Tensors) -> Tensors:
             row = take_rows(batch, rows)
             return summed_gradients(self.network, row, wanted, direction[None])
 
-        yield from row_blocks(parameters, chosen["vmap"], n, vectorised)
-        yield from row_blocks(parameters, chosen["loop"], n, by_row, rows_at_once=1)
+        yield from row_blocks(parameters, chosen["vmap"], n, vectorized, None, size)
+        yield from row_blocks(parameters, chosen["loop"], n, by_row, 1, size)
 
 
-def _find_owners(module, parameters):
-    """Layers and rules, by name of the parameter: several layers may share one."""
+def _find_owners(
+    module: nn.Module, parameters: Tensors, rules: Sequence[tuple[Any, dict[str, Rule]]]
+) -> dict[str, list[tuple[nn.Module, Rule]]]:
+    """Return layers and rules by name of the parameter, which several layers may share."""
     names = {id(parameter): name for name, parameter in parameters.items()}
-    owners = {name: [] for name in parameters}
+    owners: dict[str, list[tuple[nn.Module, Rule]]] = {name: [] for name in parameters}
     for layer in module.modules():
-        rules = layer_rules(layer)
+        known = layer_rules(layer, rules)
         for local, parameter in layer.named_parameters(recurse=False, remove_duplicate=False):
-            if local in rules and id(parameter) in names:
-                owners[names[id(parameter)]].append((layer, rules[local]))
+            if local in known and id(parameter) in names:
+                owners[names[id(parameter)]].append((layer, known[local]))
     return owners

@@ -1,10 +1,9 @@
-"""Rules for layers: against torch.func, for any rows of the parameter, cut as memory allows."""
+"""Rules for layers against torch.func, for any rows of the parameter and blocks of any size."""
 
 import pytest
 import torch
 from torch import nn
 
-from skdiva.features.network.gradients import _layer_rules
 from skdiva.features.network.gradients._layer_rules import LayerCall, layer_blocks, layer_rules
 
 # Layer and the shape of one sample.
@@ -58,7 +57,7 @@ def problem(name, device, n=4):
     return layer, inputs, gradients
 
 
-def vectorised(layer, local, inputs, gradients):
+def vectorized(layer, local, inputs, gradients):
     """What torch.func says: the vector-Jacobian product of every row, (n, size)."""
     parameters = dict(layer.named_parameters())
 
@@ -72,13 +71,13 @@ def vectorised(layer, local, inputs, gradients):
     return found.flatten(1)
 
 
-def assembled(layer, local, inputs, gradients, columns=None, n=None):
+def assembled(layer, local, inputs, gradients, columns=None, n=None, block_bytes=None):
     """The blocks side by side, and how many there are; they come in order."""
     parameter = getattr(layer, local).detach()
     columns = columns or slice(0, parameter.numel())
     call = LayerCall(layer, layer_rules(layer)[local], inputs, gradients)
     blocks, position = [], columns.start
-    for start, block in layer_blocks(parameter, [call], columns, n or len(inputs)):
+    for start, block in layer_blocks(parameter, [call], columns, n or len(inputs), block_bytes):
         assert start == position
         position += block.shape[1]
         blocks.append(block)
@@ -89,7 +88,7 @@ def assembled(layer, local, inputs, gradients, columns=None, n=None):
 @pytest.mark.parametrize(("name", "local"), CASES)
 def test_rule(name, local, device):
     layer, inputs, gradients = problem(name, device)
-    expected = vectorised(layer, local, inputs, gradients)
+    expected = vectorized(layer, local, inputs, gradients)
     assert expected.abs().max() > 0
     found, n_blocks = assembled(layer, local, inputs, gradients)
     assert n_blocks == 1
@@ -97,33 +96,33 @@ def test_rule(name, local, device):
 
 
 @pytest.mark.parametrize(("name", "local"), CASES)
-def test_some_columns_in_small_blocks(name, local, device, monkeypatch):
+def test_some_columns_in_small_blocks(name, local, device):
     layer, inputs, gradients = problem(name, device)
-    expected = vectorised(layer, local, inputs, gradients)
-    monkeypatch.setitem(_layer_rules._BLOCK_BYTES, device, 1)
+    expected = vectorized(layer, local, inputs, gradients)
     n_columns = expected.shape[1]
     for start, stop in ((0, n_columns), (1, n_columns), (n_columns // 2, n_columns - 1)):
-        found, _ = assembled(layer, local, inputs, gradients, slice(start, stop))
+        cut = slice(start, stop)
+        found, _ = assembled(layer, local, inputs, gradients, cut, block_bytes=1)
         torch.testing.assert_close(found, expected[:, start:stop], atol=1e-12, rtol=0)
 
 
-def test_blocks_are_bounded(monkeypatch):
+def test_blocks_are_bounded():
     layer, inputs, gradients = problem("linear", "cpu")
-    monkeypatch.setitem(_layer_rules._BLOCK_BYTES, "cpu", 2 * 4 * 4 * 8)  # two of the six rows
-    assert assembled(layer, "weight", inputs, gradients)[1] == 3
+    two_rows = 2 * 4 * 4 * 8  # of six
+    assert assembled(layer, "weight", inputs, gradients, block_bytes=two_rows)[1] == 3
 
 
 @pytest.mark.parametrize("name", ["linear", "conv2d, depthwise", "embedding", "layer norm"])
 def test_windows_of_a_sample_are_added_up(name):
     layer, inputs, gradients = problem(name, "cpu", n=6)
     found, _ = assembled(layer, "weight", inputs, gradients, n=2)
-    expected = vectorised(layer, "weight", inputs, gradients).view(2, 3, -1).sum(1)
+    expected = vectorized(layer, "weight", inputs, gradients).view(2, 3, -1).sum(1)
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
 def test_rows_that_are_not_samples():
     layer, inputs, gradients = problem("linear", "cpu")
-    with pytest.raises(ValueError, match=r"expected 3 samples .* Linear gets; got shape \(4, 4\)"):
+    with pytest.raises(ValueError, match=r"3 samples .* inputs of Linear; got shape \(4, 4\)"):
         assembled(layer, "weight", inputs, gradients, n=3)
 
 

@@ -1,22 +1,21 @@
-"""Per-sample gradients: against a double loop of autograd, and which way makes them."""
+"""Per-sample gradients against a double loop of autograd, and the methods that compute them."""
 
 import pytest
 import torch
 from torch import nn
 
+from skdiva.features.network import FrozenNetwork, PerSampleGradients
 from skdiva.features.network._batch import n_rows
-from skdiva.features.network._frozen import FrozenNetwork
-from skdiva.features.network.gradients import _autograd, _layer_rules
-from skdiva.features.network.gradients._per_sample import PerSampleGradients
+from skdiva.features.network.gradients._layer_rules import LAYER_RULES
 from tests.features.networks import NETWORKS, OwnForward, make
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}  # of the norm, as promised
 
 
-def per_sample(module, batch, parameters="all"):
+def per_sample(module, batch, parameters="all", **options):
     tensor = next(module.parameters())
     network = FrozenNetwork(module, tensor.device, tensor.dtype)
-    return PerSampleGradients(network, network.parameter_names(parameters), batch)
+    return PerSampleGradients(network, network.parameter_names(parameters), batch, **options)
 
 
 def double_loop(module, batch, names):
@@ -61,8 +60,8 @@ def assert_near(actual, expected, dtype):
 def test_all_there_is(name, dtype, device):
     module, batch = make(name, device, dtype)
     gradients = per_sample(module, batch)
-    kinds = NETWORKS[name][2]
-    assert {*gradients.kinds.values()} == kinds
+    methods = NETWORKS[name][2]
+    assert {*gradients.methods.values()} == methods
     expected = double_loop(module, batch, gradients.names)
     assert expected.shape[2] == gradients.n_columns == sum(gradients.sizes.values())
     assert_near(jacobian(gradients, batch), expected, dtype)
@@ -86,13 +85,11 @@ def test_some_columns(name, cut):
 
 
 @pytest.mark.parametrize("name", ["residual", "transformer", "convolutions", "tied embedding"])
-def test_small_blocks(name, monkeypatch):
-    """However little memory a block has, every column comes once."""
+def test_small_blocks(name):
+    """For blocks of any size, every column comes once."""
     module, batch = make(name)
-    gradients = per_sample(module, batch)
-    few = len(list(gradients.blocks(batch)))
-    monkeypatch.setitem(_layer_rules._BLOCK_BYTES, "cpu", 1000)
-    monkeypatch.setattr(_autograd, "_BLOCK_BYTES", 1000)
+    few = len(list(per_sample(module, batch).blocks(batch)))
+    gradients = per_sample(module, batch, block_bytes=1000)
     many = list(gradients.blocks(batch))
     assert len(many) > few
     expected = double_loop(module, batch, gradients.names)
@@ -131,7 +128,7 @@ def test_a_probe_of_one_row():
     """One row could not tell samples first from positions first."""
     module, batch = make("sequence first")
     gradients = per_sample(module, batch[:1])
-    assert {*gradients.kinds.values()} == NETWORKS["sequence first"][2]
+    assert {*gradients.methods.values()} == NETWORKS["sequence first"][2]
     expected = double_loop(module, batch, gradients.names)
     assert_near(jacobian(gradients, batch), expected, torch.float64)
 
@@ -155,14 +152,13 @@ def test_the_callers_gradient_mode_does_not_matter(caller):
         assert_near(gradients.apply(batch, vector), expected @ vector, torch.float64)
 
 
-def test_a_rule_that_is_wrong_is_not_used(monkeypatch):
+def test_a_rule_that_is_wrong_is_not_used():
     """A layer that claims to be a Linear: the probe finds out, whatever the types say."""
     module = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), OwnForward(5, 3)).double()
     batch = torch.randn(5, 6, dtype=torch.float64)
-    rules = [(OwnForward, dict(_layer_rules._RULES[0][1])), *_layer_rules._RULES]
-    monkeypatch.setattr(_layer_rules, "_RULES", rules)
-    gradients = per_sample(module, batch)
-    assert gradients.kinds == {
+    rules = [(OwnForward, LAYER_RULES[0][1]), *LAYER_RULES]
+    gradients = per_sample(module, batch, rules=rules)
+    assert gradients.methods == {
         "0.weight": "layer", "0.bias": "layer", "2.weight": "vmap", "2.bias": "layer",
     }  # fmt: skip
     assert_near(
@@ -171,7 +167,7 @@ def test_a_rule_that_is_wrong_is_not_used(monkeypatch):
 
 
 def test_gradients_that_vanish_but_for_rounding():
-    """A bias before a normalisation: what is left differs from one way to the next."""
+    """A bias before a normalization: the rounding errors differ between the methods."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nn.Sequential(
@@ -179,7 +175,7 @@ def test_gradients_that_vanish_but_for_rounding():
         )
         batch = torch.randn(4, 3, 16, 16)
     gradients = per_sample(module, batch)
-    assert {*gradients.kinds.values()} == {"layer"}
+    assert {*gradients.methods.values()} == {"layer"}
     expected = double_loop(module, batch, gradients.names)
     bias = expected[:, :, 108:112]
     assert 0 < float(bias.norm()) < 1e-6 * float(expected.norm())
