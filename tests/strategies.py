@@ -42,9 +42,9 @@ def cases(draw, smallest_exponent=-9, **fixed):
         "large_means": st.booleans(),
         "raw_scales": st.booleans(),
         "row_scale": st.sampled_from([1.0, 100.0, 10_000.0]),
-        "idle_row": st.booleans(),
+        "zero_weight_row": st.booleans(),
         "initial_outputs": st.booleans(),
-        "batch_size": st.sampled_from(["auto", 1, 3, 7]),
+        "block_rows": st.sampled_from([None, 1, 3, 7]),
         "seed": st.integers(0, 10**6),
     }
     fields = {name: draw(strategy) for name, strategy in drawn.items() if name not in fixed}

@@ -1,121 +1,197 @@
-"""Blocks of rows: every row once, groups whole, and back in input order."""
+"""Row sources: rows that are made when they are read give the answers of rows in memory."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from skdiva.loo.rows import _source as row_blocks
-from skdiva.loo.rows._source import TensorRows, default_batch_size, make_layout
-from tests.strategies import SETTINGS
+from skdiva.loo import (
+    Budget,
+    FittedRidge,
+    RowSource,
+    choose_penalty,
+    curate,
+    descend,
+    evaluate,
+    fit_ridge,
+    learn_weights,
+    new_row_form,
+)
+from skdiva.loo.rows import InMemoryRows, as_row_source
+from tests.cases import Case
+from tests.loo.rows.made_rows import MadeRows
+from tests.tolerances import assert_close
 
-FEATURES = torch.arange(20, dtype=torch.float64).reshape(10, 2)
-GROUPS = torch.tensor([3, 0, 1, 0, 3, 3, 2, 5, 5, 3])  # sizes 4, 2, 1, 1, 2; code 4 is empty
-
-
-@SETTINGS
-@given(codes=st.lists(st.integers(0, 6), min_size=1, max_size=30), batch_size=st.integers(1, 40))
-def test_layout(codes, batch_size):
-    groups = torch.tensor(codes)
-    layout = make_layout(len(codes), batch_size, groups)
-    assert sorted(layout.order.tolist()) == list(range(len(codes)))
-    assert [block.start for block in layout.blocks[1:]] == [b.stop for b in layout.blocks[:-1]]
-    assert (layout.blocks[0].start, layout.blocks[-1].stop) == (0, len(codes))
-    arranged = layout.arrange(groups)
-    seen = []
-    for block in layout.blocks:
-        assert block.stop - block.start <= max(batch_size, block.group_size)
-        stacked = arranged[block.rows].reshape(-1, block.group_size)
-        assert (stacked == stacked[:, :1]).all()
-        seen += stacked[:, 0].tolist()
-    assert sorted(seen) == sorted(set(codes))
-    rows = torch.arange(len(codes))
-    assert (layout.restore(layout.arrange(rows)) == rows).all()
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_layout_without_groups_leaves_rows_where_they_are(batch_size):
-    layout = make_layout(10, batch_size)
-    assert layout.order is None
-    assert [row for b in layout.blocks for row in range(b.start, b.stop)] == list(range(10))
-    assert {block.group_size for block in layout.blocks} == {1}
-    assert layout.arrange(FEATURES) is FEATURES
+CASES = {
+    "tall": Case(30, 4, 3, "log_loss"),
+    "wide": Case(14, 30, 3, "log_loss", zero_weights=True),
+    "groups": Case(30, 4, 3, "log_loss", grouping="ragged", initial_outputs=True),
+    "groups, wide": Case(14, 30, 3, "log_loss", grouping="ragged"),
+    "a high-leverage row": Case(30, 4, 3, "log_loss", row_scale=1e4),
+}
+cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+budgets = pytest.mark.parametrize("kept_bytes", [None, 0], ids=["kept", "computed again"])
 
 
-def tensor_rows(groups, **options):
-    return TensorRows(FEATURES.clone(), make_layout(10, 3, groups), **options)
+def sources(data):
+    """The rows of a case in memory, and made from the numbers of the rows."""
+    features = data.features
+    made = MadeRows(lambda rows: features[rows] + 0, len(features), features.dtype, features.device)
+    return features, made
 
 
-@pytest.mark.parametrize("groups", [None, GROUPS])
-def test_map_and_reduce(groups):
-    rows = tensor_rows(groups)
-    weight = torch.linspace(1, 2, 10, dtype=torch.float64)
-    arranged = rows.layout.arrange(weight)
-
-    def add(total, block, features, a):
-        assert len(features) == block.stop - block.start
-        moment = a @ features
-        return (moment if total is None else total[0] + moment,)
-
-    (total,) = rows.reduce(add, arranged)
-    torch.testing.assert_close(total, weight @ FEATURES)
-    doubled, sums = rows.map(lambda _, z, a: (2 * z, a * z.sum(dim=1)), arranged)
-    assert (rows.layout.restore(doubled) == 2 * FEATURES).all()
-    torch.testing.assert_close(rows.layout.restore(sums), weight * FEATURES.sum(dim=1))
+def problems(data, kept_bytes=None, **changes):
+    budget = Budget(block_rows=7, kept_bytes=kept_bytes)
+    how = {"budget": budget} | changes
+    return [data._replace(features=rows).problem(**how) for rows in sources(data)]
 
 
-@pytest.fixture(params=[False, True], ids=["made again", "kept"])
-def keep(request, monkeypatch):
-    if not request.param:
-        monkeypatch.setattr(row_blocks, "_KEEP_BYTES", 0)
-    return request.param
+def validation_set(case, data):
+    other = Case(**(vars(case) | {"n_rows": 40, "seed": 9}))
+    other = other.data(data.features.dtype, data.features.device)
+    return other.features, other.targets()
 
 
-@pytest.mark.parametrize("groups", [None, GROUPS])
-def test_transform(groups, keep):
-    visits = []
-
-    def write(features, out):
-        visits.append(len(features))
-        out[:, :2] = features + 1
-        out[:, 2] = 7
-
-    rows = tensor_rows(groups).transform(write, 3)
-    assert bool(visits) == keep
-    assert rows.n_columns == 3
-    expected = torch.nn.functional.pad(rows.layout.restore(FEATURES) + 1, (0, 1), value=7)
-    (seen,) = rows.map(lambda _, z: (z.clone(),))
-    arranged = tensor_rows(groups).layout.arrange(FEATURES) + 1
-    assert (seen[:, :2] == arranged).all()
-    assert (seen[:, 2] == expected[:, 2]).all()
-    positions = torch.tensor([7, 2])
-    assert (rows.select(positions) == seen[positions]).all()
+@budgets
+@dtypes
+@cases
+def test_evaluate(case, dtype, kept_bytes, device):
+    data = case.data(dtype, device)
+    expected, actual = (
+        evaluate(problem, data.sample_weight, data.alpha) for problem in problems(data, kept_bytes)
+    )
+    assert actual.derivative.dtype == actual.loo_predictions.dtype == dtype
+    assert actual.loss == expected.loss
+    for ours, theirs in zip(actual[1:], expected[1:], strict=True):
+        assert torch.equal(ours, theirs)
 
 
-@pytest.mark.usefixtures("keep")
-@pytest.mark.parametrize("groups", [None, GROUPS])
-def test_replace(groups):
-    rows = tensor_rows(groups).transform(lambda z, out: out.copy_(z), 2)
-    positions = torch.tensor([1, 4, 8])
-    values = -torch.ones(3, 2, dtype=torch.float64)
-    rows.replace(positions, values)
-    (seen,) = rows.map(lambda _, z: (z.clone(),))
-    expected = tensor_rows(groups).layout.arrange(FEATURES).clone()
-    expected[positions] = values
-    assert (seen == expected).all()
-    chosen = torch.tensor([4, 0, 1])
-    assert (rows.select(chosen) == expected[chosen]).all()
+@dtypes
+@cases
+def test_evaluate_by_a_validation_set(case, dtype, device):
+    data = case.data(dtype, device)
+    expected, actual = (
+        evaluate(problem, data.sample_weight, data.alpha)
+        for problem in problems(data, validation=validation_set(case, data))
+    )
+    assert actual.loss == expected.loss
+    assert torch.equal(actual.derivative, expected.derivative)
 
 
-def test_dtype_of_a_visit():
-    rows = tensor_rows(None, dtype=torch.float32)
-    assert rows[rows.layout.blocks[0]].dtype == torch.float32
-    assert rows.select(torch.tensor([0])).dtype == torch.float32
-    assert rows.features.dtype == torch.float64
+@budgets
+@dtypes
+@cases
+def test_choose_penalty(case, dtype, kept_bytes, device):
+    data = case.data(dtype, device)
+    for how in ({}, {"validation": validation_set(case, data)}):
+        expected, actual = (
+            choose_penalty(problem, data.sample_weight)
+            for problem in problems(data, kept_bytes, **how)
+        )
+        assert actual == expected
 
 
-@pytest.mark.parametrize("n_columns", [1, 100, 10**7])
-def test_default_batch_size(n_columns, device):
-    size = default_batch_size(n_columns, torch.device(device), 4)
-    assert size >= 256
-    assert device == "cuda" or size * n_columns <= max(2**20, 256 * n_columns)
+@dtypes
+@cases
+def test_curate(case, dtype, device):
+    data = case.data(dtype, device)
+    labels = data.labels.clone()
+    labels[::6] = (labels[::6] + 1) % 3  # wrong labels, of which some are found
+    data = data._replace(
+        labels=labels, values=torch.nn.functional.one_hot(labels, 3).to(device, dtype)
+    )
+    for how in ({}, {"validation": validation_set(case, data)}):
+        expected, actual = (
+            curate(problem, data.sample_weight, data.alpha, labels)
+            for problem in problems(data, **how)
+        )
+        assert torch.equal(actual.relative_weight, expected.relative_weight)
+        assert actual.final.loss == expected.final.loss
+        assert torch.equal(actual.start.derivative, expected.start.derivative)
+
+
+@pytest.mark.parametrize("name", ["tall", "wide", "groups"])
+def test_every_other_question(name):
+    data = CASES[name].data()
+    arguments = data.sample_weight, data.alpha
+    expected, actual = problems(data)
+    for question in (fit_ridge, new_row_form):
+        answers = (question(problem, *arguments) for problem in (actual, expected))
+        for ours, theirs in zip(*answers, strict=True):
+            assert torch.equal(ours, theirs)
+    for rule, more in ((descend, ()), (learn_weights, (data.labels,))):
+        ours, theirs = (rule(problem, *arguments, *more) for problem in (actual, expected))
+        assert torch.equal(ours.relative_weight, theirs.relative_weight)
+
+
+def test_rows_without_features_in_memory(device):
+    """Rows that are a function of their position: the features are never stored."""
+
+    def function(rows):
+        return torch.stack([(rows * step % 17).double().sin() for step in (1, 3, 7)], dim=1)
+
+    features = function(torch.arange(50, device=device))
+    data = Case(50, 3, 2).data(device=device)
+    made = data._replace(features=MadeRows(function, 50, device=device))
+    stored = data._replace(features=features)
+    budget = Budget(block_rows=8, kept_bytes=0)
+    actual, expected = (
+        FittedRidge(d.problem(budget=budget), d.sample_weight, 1.0) for d in (made, stored)
+    )
+    assert_close(actual.derivative, expected.derivative.cpu(), 1e-12)
+
+
+@pytest.mark.parametrize("kept_bytes", [None, 0])
+def test_no_more_rows_than_a_block_are_read_at_a_time(kept_bytes):
+    data = Case(50, 3, 2).data()
+    sizes = []
+
+    def function(rows):
+        sizes.append(len(rows))
+        return data.features[rows]
+
+    made = data._replace(features=MadeRows(function, 50))
+    problem = made.problem(budget=Budget(block_rows=8, kept_bytes=kept_bytes))
+    evaluate(problem, data.sample_weight, data.alpha)
+    choose_penalty(problem, data.sample_weight)
+    assert max(sizes) == 8
+
+
+def test_a_subclass_without_read_cannot_be_made():
+    class NoRead(RowSource):
+        """It says nothing of its rows."""
+
+    with pytest.raises(TypeError, match="read"):
+        NoRead(3, 2)
+
+
+def test_attributes_of_a_source(device):
+    source = MadeRows(lambda rows: rows[:, None].double(), 5, torch.float32, device)
+    assert (source.n_rows, source.n_columns, source.dtype) == (5, 1, torch.float32)
+    assert source.device.type == torch.device(device).type
+    stored = InMemoryRows(torch.zeros(4, 3, device=device))
+    assert (stored.n_rows, stored.n_columns, stored.dtype) == (4, 3, torch.float32)
+    assert stored.read(torch.tensor([1, 1, 0], device=device)).shape == (3, 3)
+
+
+def test_as_row_source():
+    made = MadeRows(lambda rows: rows[:, None].double(), 5)
+    assert as_row_source(made) is made
+    features = torch.zeros(4, 3)
+    assert as_row_source(features).features is features
+
+
+@pytest.mark.parametrize(
+    ("features", "found"),
+    [
+        ([[1.0, 2.0]], "list"),
+        (None, "NoneType"),
+        (torch.zeros(4), r"shape \(4,\)"),
+        (torch.zeros(4, 3, 2), r"shape \(4, 3, 2\)"),
+        (torch.zeros(4, 3, dtype=torch.int64), "torch.int64"),
+        (MadeRows(lambda rows: rows[:, None], 5, torch.int64), "a MadeRows of dtype torch.int64"),
+    ],
+    ids=str,
+)
+def test_other_kinds_of_features_are_refused(features, found):
+    with pytest.raises(TypeError, match=f"(?s)floating.*got .*{found}.*RowSource"):
+        as_row_source(features)
