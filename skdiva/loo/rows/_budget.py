@@ -60,7 +60,7 @@ class Budget:
             return self.block_rows
         if device.type == "cuda":
             share = int(free_bytes(device) * _CUDA_BLOCK_SHARE)
-            return max(share // (n_columns * itemsize), _LEAST_ROWS)
+            return max(share // (max(n_columns, 1) * itemsize), _LEAST_ROWS)
         return min(max(self.block_elements // max(n_columns, 1), _LEAST_ROWS), _MOST_ROWS)
 
     def slices(self, n_rows: int) -> Iterator[slice]:
