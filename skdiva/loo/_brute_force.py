@@ -1,4 +1,4 @@
-"""Leave-one-out by refitting, slow on purpose: the oracle for tests and for the documentation.
+"""Leave-one-out by refits: a slow oracle for tests and for the documentation.
 
 Shares no code with the closed form. Every model is a least-squares problem on stacked rows
 (sqrt(a_i) z_i over sqrt(alpha) I), solved by QR in float64, never through a Gram matrix.
@@ -7,22 +7,23 @@ Shares no code with the closed form. Every model is a least-squares problem on s
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 
 class RefittedRidge(NamedTuple):
     """One refitted model: predictions at any row, and what its derivative needs."""
 
-    coef: torch.Tensor  # (p, k)
-    center: torch.Tensor  # (p,), weighted mean of the features; 0 without an intercept
-    mean: torch.Tensor  # (k,), prediction there
-    factor: torch.Tensor  # (p, p), upper, R'R = C^-1 of the centred rows
+    coef: Tensor  # (p, k)
+    center: Tensor  # (p,), weighted mean of the features; 0 without an intercept
+    mean: Tensor  # (k,), prediction there
+    factor: Tensor  # (p, p), upper, R'R = C^-1 of the centred rows
     inverse_total: float  # 1 / sum(a), the intercept's share of H; 0 without one
 
-    def predict(self, features):
+    def predict(self, features: Tensor) -> Tensor:
         """Predictions (m, k) at ``features`` (m, p)."""
         return (features - self.center) @ self.coef + self.mean
 
-    def hat(self, left, right):
+    def hat(self, left: Tensor, right: Tensor) -> Tensor:
         """Return z_l' C z_r, intercept included, for rows ``left`` (m, p) and ``right`` (n, p)."""
         left, right = (
             torch.linalg.solve_triangular(self.factor.T, (z - self.center).T, upper=False)
@@ -31,7 +32,13 @@ class RefittedRidge(NamedTuple):
         return left.T @ right + self.inverse_total
 
 
-def refit(features, values, sample_weight, alpha, fit_intercept=True):
+def refit(
+    features: Tensor,
+    values: Tensor,
+    sample_weight: Tensor,
+    alpha: float,
+    fit_intercept: bool = True,
+) -> RefittedRidge:
     """Fit one weighted ridge model by QR.
 
     Parameters
@@ -63,18 +70,31 @@ def refit(features, values, sample_weight, alpha, fit_intercept=True):
     return RefittedRidge(coef, center, mean, factor, inverse_total)
 
 
-def brute_force_loo(features, values, sample_weight, alpha, *, fit_intercept=True, groups=None):
+def brute_force_loo(
+    features: Tensor,
+    values: Tensor,
+    sample_weight: Tensor,
+    alpha: float,
+    *,
+    fit_intercept: bool = True,
+    groups: Tensor | None = None,
+) -> Tensor:
     """Leave-one-(group-)out predictions of ``values`` by refits.
 
     Parameters
     ----------
     features : tensor of shape (n, p)
+        What the ridge model sees.
     values : tensor of shape (n, k)
         Targets minus initial outputs.
     sample_weight : tensor of shape (n,)
+        Non-negative.
     alpha : float
-    fit_intercept : bool
+        Ridge penalty, positive.
+    fit_intercept : bool, default=True
+        Whether to add an intercept, which is not penalized.
     groups : int64 tensor of shape (n,), optional
+        Rows of one group are left out together.
 
     Returns
     -------
@@ -88,20 +108,38 @@ def brute_force_loo(features, values, sample_weight, alpha, *, fit_intercept=Tru
 
 
 def brute_force_derivative(
-    features, values, sample_weight, alpha, loss_gradient, *, fit_intercept=True, groups=None
-):
+    features: Tensor,
+    values: Tensor,
+    sample_weight: Tensor,
+    alpha: float,
+    loss_gradient: Tensor,
+    *,
+    fit_intercept: bool = True,
+    groups: Tensor | None = None,
+) -> Tensor:
     """Derivative of the summed leave-one-out loss: the paper's Prop. 2 applied to every refit.
 
     Parameters
     ----------
-    features, values, sample_weight, alpha, fit_intercept, groups
-        As in `brute_force_loo`.
+    features : tensor of shape (n, p)
+        What the ridge model sees.
+    values : tensor of shape (n, k)
+        Targets minus initial outputs.
+    sample_weight : tensor of shape (n,)
+        Non-negative.
+    alpha : float
+        Ridge penalty, positive.
     loss_gradient : tensor of shape (n, k)
         Validation weight times the loss's derivative at the leave-one-out predictions.
+    fit_intercept : bool, default=True
+        Whether to add an intercept, which is not penalized.
+    groups : int64 tensor of shape (n,), optional
+        Rows of one group are left out together.
 
     Returns
     -------
     tensor of shape (n,)
+        Derivative with respect to every sample weight.
     """
     derivative = torch.zeros_like(sample_weight)
     for left_out, model in _models(features, values, sample_weight, alpha, fit_intercept, groups):

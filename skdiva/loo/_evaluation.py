@@ -13,6 +13,7 @@ def evaluate(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> Eval
     Parameters
     ----------
     problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float
@@ -21,6 +22,7 @@ def evaluate(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> Eval
     Returns
     -------
     Evaluation
+        Answers in input order.
 
     Raises
     ------
@@ -56,6 +58,7 @@ def predict_leave_one_out(problem: RidgeProblem, sample_weight: Tensor, alpha: f
     Parameters
     ----------
     problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float
@@ -64,6 +67,7 @@ def predict_leave_one_out(problem: RidgeProblem, sample_weight: Tensor, alpha: f
     Returns
     -------
     Evaluation
+        Answers in input order.
 
     Raises
     ------
@@ -79,6 +83,7 @@ def fit_ridge(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> tup
     Parameters
     ----------
     problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float
@@ -87,6 +92,7 @@ def fit_ridge(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> tup
     Returns
     -------
     coef : tensor of shape (p, k)
+        Coefficients.
     intercept : tensor of shape (k,), float64
         Evaluated in float64, the model predicts exactly however large the means of the features.
 
@@ -104,6 +110,7 @@ def new_row_form(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> 
     Parameters
     ----------
     problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float

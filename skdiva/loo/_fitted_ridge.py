@@ -84,6 +84,7 @@ class FittedRidge:
     Parameters
     ----------
     problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
         Non-negative.
     alpha : float
@@ -124,9 +125,11 @@ class FittedRidge:
         Parameters
         ----------
         problem : RidgeProblem
+            Ridge problem.
         smoother : Smoother
             Of the problem.
         alpha : float
+            Ridge penalty, named in errors.
 
         Returns
         -------

@@ -120,7 +120,9 @@ class Spectrum(ABC):
         weights = self.weight, self.validation_weight
         return self.rows.reduce(add, *weights)[0] / self.validation_total
 
-    def _loo_squares(self, block: Block, rotated, weight, shrunk, residuals) -> Tensor:
+    def _loo_squares(
+        self, block: Block, rotated: Tensor, weight: Tensor, shrunk: Tensor, residuals: Tensor
+    ) -> Tensor:
         """Squared LOO residuals (b, A), summed over outputs."""
         if block.group_size == 1:
             leverage = rotated.square() @ shrunk + self.constant
@@ -134,7 +136,7 @@ class Spectrum(ABC):
         return torch.stack(columns, dim=1)
 
 
-def _left_out_squares(block: Block, whitened, weight, residuals) -> Tensor:
+def _left_out_squares(block: Block, whitened: Tensor, weight: Tensor, residuals: Tensor) -> Tensor:
     """Squared LOO residuals (b,) of the groups in a block at one penalty."""
     try:
         solved = solve_whitened(*map(block.stack, (whitened, weight, residuals)))
@@ -245,11 +247,14 @@ def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
     Parameters
     ----------
     problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
+        Non-negative.
 
     Returns
     -------
     Penalty
+        The penalty and its error.
 
     Raises
     ------

@@ -103,6 +103,7 @@ class ValueTargets(Targets):
     Parameters
     ----------
     values : tensor of shape (n, k)
+        Targets of n rows.
     initial_outputs : tensor of shape (n, k), optional
         Outputs of the network before training, which are added to every prediction.
     """

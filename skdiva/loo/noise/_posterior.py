@@ -77,6 +77,7 @@ def expected_f1_threshold(probability: Tensor) -> float:
     Parameters
     ----------
     probability : tensor of shape (n,)
+        Probability of every row of being positive.
 
     Returns
     -------

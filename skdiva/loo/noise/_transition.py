@@ -154,6 +154,7 @@ def fit_noise_model(
     Returns
     -------
     TransitionPosterior
+        The fitted model.
 
     Examples
     --------

@@ -99,6 +99,7 @@ def extend(
     Returns
     -------
     Extension
+        Rows that were added, and losses on the way.
 
     Raises
     ------
@@ -190,7 +191,9 @@ def loss_path(
     return in_sufficient_dtype(problem.dtype, alpha, attempt)
 
 
-def _extend(growing, step, n_samples, on_batch) -> Extension:
+def _extend(
+    growing: "_GrowingCore", step: float, n_samples: int | None, on_batch: Callable | None
+) -> Extension:
     """Add batches until nothing helps, or ``n_samples`` rows are added."""
     coefficients = growing.smoother.coefficients(growing.problem.targets)
     losses, n_added, start = [], [], None
@@ -214,7 +217,14 @@ def _extend(growing, step, n_samples, on_batch) -> Extension:
 class _GrowingCore:
     """A core to which rows of a pool are added."""
 
-    def __init__(self, problem, alpha, pool, include_pool, dtype):
+    def __init__(
+        self,
+        problem: Problem,
+        alpha: float,
+        pool: Pool,
+        include_pool: bool,
+        dtype: torch.dtype,
+    ):
         weight = torch.ones(problem.n_rows, dtype=problem.dtype, device=problem.device)
         problem.layout.require_two_groups(weight)
         rows = problem.row_blocks(dtype)

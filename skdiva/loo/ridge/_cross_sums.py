@@ -102,7 +102,14 @@ def cross_sums(
     return out_first, out_second
 
 
-def _subtract_groups(block, whitened, first, second, out_first, out_second) -> None:
+def _subtract_groups(
+    block: Block,
+    whitened: Tensor,
+    first: Tensor,
+    second: Tensor,
+    out_first: Tensor,
+    out_second: Tensor,
+) -> None:
     """Subtract the own groups' terms from both sums of a block."""
     t, p, v = block.stack(whitened), block.stack(first), block.stack(second)
     hat_first, hat_second = ((t @ (t.mT @ x)).reshape(first.shape) for x in (p, v))
@@ -131,7 +138,9 @@ def high_leverage(whitened: RowBlocks, leverage: Tensor, sample_weight: Tensor) 
     return (share > _DETERMINING) | (distance > least)
 
 
-def _largest_eigenvalue(block: Block, whitened: Tensor, share: Tensor, weight: Tensor):
+def _largest_eigenvalue(
+    block: Block, whitened: Tensor, share: Tensor, weight: Tensor
+) -> tuple[Tensor]:
     """Largest eigenvalue of S H_II S of every row's group, from below, by power iteration."""
     if block.group_size == 1:
         return (share,)
@@ -175,7 +184,9 @@ class HighLeverageGroups:
         self.first, self.second = first[self.short], second[self.short]
         self.unit = self.unit_of_row[self.short]
 
-    def _add_long(self, block, positions, whitened, first, second) -> None:
+    def _add_long(
+        self, block: Block, positions: Tensor, whitened: Tensor, first: Tensor, second: Tensor
+    ) -> None:
         """Keep T_I' P_I and T_I' V_I, (q, 2k), of the high-leverage groups in a block."""
         for start in positions[:: block.group_size].tolist():
             rows = slice(start, start + block.group_size)
@@ -191,7 +202,9 @@ class HighLeverageGroups:
         if self.factors:
             self._add_factors(block, whitened, out_first, out_second)
 
-    def _add_short(self, block, whitened, out_first, out_second) -> None:
+    def _add_short(
+        self, block: Block, whitened: Tensor, out_first: Tensor, out_second: Tensor
+    ) -> None:
         hat = whitened @ self.whitened.T
         hat.masked_fill_(self.unit_of_row[block.rows, None] == self.unit, 0.0)
         out_first.add_(hat @ self.first)
@@ -205,7 +218,9 @@ class HighLeverageGroups:
             left, right = hat[:, rows] @ self.first[rows], hat[:, rows] @ self.second[rows]
             out_second.add_(torch.linalg.vecdot(left, right))
 
-    def _add_factors(self, block, whitened, out_first, out_second) -> None:
+    def _add_factors(
+        self, block: Block, whitened: Tensor, out_first: Tensor, out_second: Tensor
+    ) -> None:
         step = max(_CHUNK_ELEMENTS // (len(whitened) * self.factors[0].shape[1]), 1)
         for begin in range(0, len(self.factors), step):
             chosen = slice(begin, begin + step)

@@ -65,7 +65,13 @@ class PrimalSmoother(AffineSmoother):
             checked = self.one_minus_leverage.index_fill(0, positions, 1.0)
         require_residual_share(float(checked.min()), self.dtype)
 
-    def _factorize(self, rows, sample_weight, alpha, excluded: Tensor | None) -> None:
+    def _factorize(
+        self,
+        rows: RowBlocks,
+        sample_weight: Tensor,
+        alpha: float | Tensor,
+        excluded: Tensor | None,
+    ) -> None:
         """Factorize all rows but those at ``excluded``; whiten all."""
         if excluded is not None:
             sample_weight = sample_weight.index_fill(0, excluded, 0.0)
@@ -158,7 +164,7 @@ class PrimalSmoother(AffineSmoother):
             return (torch.addmm(values, whitened, coef, beta=-1),)
 
         (residuals,) = self.whitened.map(predict)
-        if self._high is not None:
+        if self._high is not None and high_residuals is not None:
             residuals[self._high.positions] = high_residuals
         return residuals
 

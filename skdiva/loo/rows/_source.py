@@ -16,6 +16,7 @@ class RowSource(ABC):
     Parameters
     ----------
     n_rows, n_columns : int
+        Shape of the features.
     dtype : torch.dtype
         Floating dtype of the rows. Problems compute in it, unless it falls short.
     device : torch.device or str, default="cpu"

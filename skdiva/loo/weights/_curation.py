@@ -71,6 +71,7 @@ def curate(
     Returns
     -------
     Curation
+        Curated weights, and answers at them.
 
     Raises
     ------

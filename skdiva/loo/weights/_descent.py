@@ -68,6 +68,7 @@ def descend(
     Parameters
     ----------
     problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
         Start weights; rows at zero stay there.
     alpha : float
@@ -88,6 +89,7 @@ def descend(
     Returns
     -------
     Descent
+        Final weights, and answers at the start and at the end.
 
     Raises
     ------

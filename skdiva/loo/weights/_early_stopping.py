@@ -34,6 +34,7 @@ def descend_with_early_stopping(
     Parameters
     ----------
     problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
         Start weights; rows at zero stay there.
     alpha : float

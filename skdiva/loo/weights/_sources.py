@@ -84,7 +84,8 @@ def descend_by_source(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or JointProblem
+        Ridge problem.
     sample_weight : tensor of shape (n,)
         Start weights, at least 0, with a sum above 0.
     alpha : float
