@@ -1,32 +1,33 @@
-"""Cores and pools to extend them by, and what their answers should be, by refits."""
+"""Cores and pools to extend them by, and the expected answers, by refits."""
 
 import torch
 
+from skdiva.loo import Budget, RowSource
 from skdiva.loo._brute_force import refit
 from tests.cases import Case
 from tests.oracles import loo_loss
 
 # Forward differences of sixth order: weights of pool rows cannot be negative.
-_STEP = 1e-3
-_FORWARD = (-49 / 20, 6.0, -15 / 2, 20 / 3, -15 / 4, 6 / 5, -1 / 6)
+STEP = 1e-3
+FORWARD = (-49 / 20, 6.0, -15 / 2, 20 / 3, -15 / 4, 6 / 5, -1 / 6)
 
 CASES = {
     "squared error": Case(20, 4, 2),
     "classes": Case(20, 4, 3, "log_loss"),
     "initial outputs": Case(20, 4, 3, "log_loss", initial_outputs=True),
     "wide": Case(10, 15, 2, relative_alpha=1.0),
-    "groups": Case(20, 4, 2, grouping="ragged", batch_size=3),
+    "groups": Case(20, 4, 2, grouping="ragged", block_rows=3),
     "groups of classes": Case(20, 4, 3, "log_loss", grouping="ragged"),
     "groups larger than p": Case(20, 3, 2, grouping="long"),
     "no intercept": Case(20, 4, 2, fit_intercept=False),
-    "a row that decides its own prediction": Case(20, 4, 2, row_scale=1e4),
-    "such a row in a group": Case(20, 4, 2, row_scale=1e4, grouping="ragged"),
+    "a high-leverage row": Case(20, 4, 2, row_scale=1e4),
+    "a high-leverage row in a group": Case(20, 4, 2, row_scale=1e4, grouping="ragged"),
     "means of 1000": Case(20, 4, 2, large_means=True),
 }
 
 
 def core_of(case, **where):
-    """A core: all its rows train with weight 1 and judge with weight 1."""
+    """A core: all its rows have weight 1 in training and in validation."""
     data = case.data(**where)
     ones = torch.ones_like(data.sample_weight)
     return data._replace(sample_weight=ones, validation_weight=ones)
@@ -42,14 +43,38 @@ def other_rows(case, n_rows, seed=77, **where):
     return rows
 
 
-def blocks_of(rows, size=4):
-    """The rows as a pool: a list of blocks."""
-    numbers = torch.arange(len(rows.features), device=rows.features.device).split(size)
-    return [(rows.features[part], rows.targets().select(part)) for part in numbers]
+def problem_of(core, block_rows=4, **changes):
+    """The problem of a core, with blocks of a few rows; the pool is read in blocks as large."""
+    budget = Budget(block_rows=core.case.block_rows or block_rows)
+    return core.problem(budget=budget, **changes)
+
+
+def pool_of(rows):
+    """The rows as a pool: features and targets."""
+    return rows.features, rows.targets()
+
+
+class MadeRows(RowSource):
+    """Rows that a function makes when they are read; ``read_rows`` holds what was asked for."""
+
+    def __init__(self, function, n_rows, n_columns, dtype=torch.float64):
+        super().__init__(n_rows, n_columns, dtype)
+        self.function, self.read_rows = function, []
+
+    def read(self, rows):
+        self.read_rows.append(rows)
+        positions = torch.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        return self.function(positions)
+
+
+def made_pool_of(rows):
+    """The rows as a pool whose features are made when they are read, and that pool's source."""
+    source = MadeRows(lambda positions: rows.features[positions], *rows.features.shape)
+    return (source, rows.targets()), source
 
 
 def grown(core, pool, chosen, weight=1.0):
-    """The core with some rows of the pool, which train with a weight and judge nothing."""
+    """The core with some rows of the pool: with a weight in training, none in validation."""
     chosen = torch.as_tensor(chosen, dtype=torch.long)
 
     def grow(name):
@@ -72,7 +97,7 @@ def grown(core, pool, chosen, weight=1.0):
 
 
 def everything(core, pool, chosen):
-    """Core and pool as one set of rows that all judge; the core and ``chosen`` train."""
+    """Core and pool as one set of rows: all in validation, the core and ``chosen`` in training."""
     data = grown(core, pool, range(len(pool.features)))
     weight = data.sample_weight.clone()
     weight[len(core.features) :] = 0
@@ -80,16 +105,22 @@ def everything(core, pool, chosen):
     return data._replace(sample_weight=weight, validation_weight=torch.ones_like(weight))
 
 
+def slope_at_zero(loss):
+    """Derivative at 0 of ``loss(weight)``, a function of a weight that cannot be negative."""
+    losses = [loss(STEP * i) for i in range(len(FORWARD))]
+    return sum(c * x for c, x in zip(FORWARD, losses, strict=True)) / STEP
+
+
 def differences(core, pool, loss=loo_loss):
     """Derivative of the loss with respect to the weight of every row of the pool, by refits."""
-    derivative = []
-    for row in range(len(pool.features)):
-        losses = [loss(grown(core, pool, [row], _STEP * i)) for i in range(len(_FORWARD))]
-        derivative.append(sum(c * x for c, x in zip(_FORWARD, losses, strict=True)) / _STEP)
+    derivative = [
+        slope_at_zero(lambda weight, row=row: loss(grown(core, pool, [row], weight)))
+        for row in range(len(pool.features))
+    ]
     return torch.tensor(derivative, dtype=torch.float64)
 
 
-def validation_loss(judges):
+def validation_loss(validation):
     """Mean loss of other rows, by a refit."""
 
     def loss(data):
@@ -100,7 +131,8 @@ def validation_loss(judges):
             data.alpha,
             data.case.fit_intercept,
         )
-        outputs = model.predict(judges.features) + (judges.values - judges.ridge_values)
-        return float(data.loss.value(outputs, judges.values).mean())
+        initial_outputs = validation.values - validation.ridge_values
+        outputs = model.predict(validation.features) + initial_outputs
+        return float(data.loss.value(outputs, validation.values).mean())
 
     return loss

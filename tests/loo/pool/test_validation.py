@@ -1,19 +1,23 @@
-"""A pool that judges: answers are those of refits, and of one problem with all rows."""
+"""Loss that includes the pool: answers of refits, and of one problem with all rows."""
 
 import pytest
 import torch
 
-from skdiva.loo import evaluate, extend
+from skdiva.loo import FittedRidge, evaluate, extend
+from skdiva.loo.pool import UpdatedSmoother
+from skdiva.loo.pool._blocks import PoolBlocks
+from skdiva.loo.pool._validation import pool_loss, pool_objective
+from skdiva.loo.ridge import PrimalSmoother
 from tests.loo.pool.extended_cases import (
-    _FORWARD,
-    _STEP,
     CASES,
-    blocks_of,
     core_of,
     everything,
     other_rows,
+    pool_of,
+    problem_of,
+    slope_at_zero,
 )
-from tests.oracles import loo_loss
+from tests.oracles import loo_loss, loo_predictions
 from tests.tolerances import assert_close
 
 N_POOL = 7
@@ -21,14 +25,14 @@ N_POOL = 7
 
 def differences(data, first):
     """Derivative of the leave-one-out loss by the weights of the rows from ``first``, by refits."""
-    derivative = []
-    for row in range(first, len(data.features)):
-        losses = []
-        for i in range(len(_FORWARD)):
-            weight = data.sample_weight.clone()
-            weight[row] += _STEP * i
-            losses.append(loo_loss(data._replace(sample_weight=weight)))
-        derivative.append(sum(c * x for c, x in zip(_FORWARD, losses, strict=True)) / _STEP)
+
+    def loss(row, weight):
+        return loo_loss(data, data.sample_weight.index_fill(0, torch.tensor(row), weight))
+
+    derivative = [
+        slope_at_zero(lambda more, row=row: loss(row, float(data.sample_weight[row]) + more))
+        for row in range(first, len(data.features))
+    ]
     return torch.tensor(derivative, dtype=torch.float64)
 
 
@@ -39,8 +43,8 @@ def example(name, n_pool=N_POOL, **where):
 @pytest.mark.parametrize("name", ["squared error", "classes", "initial outputs", "wide", "groups"])
 def test_derivatives_are_differences_of_refits(name):
     core, pool = example(name)
-    how = {"pool_judges": True, "step": 2, "n_samples": 4}
-    answer = extend(core.problem(), core.alpha, blocks_of(pool), **how)
+    how = {"include_pool": True, "step": 2, "n_samples": 4}
+    answer = extend(problem_of(core), core.alpha, pool_of(pool), **how)
     n_core = len(core.features)
     start = everything(core, pool, [])
     assert_close(answer.start_derivative, differences(start, n_core), 1e-8)
@@ -54,8 +58,8 @@ def test_derivatives_are_differences_of_refits(name):
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_one_problem_with_weights_of_zero_and_one(name):
     core, pool = example(name, 30)
-    how = {"pool_judges": True, "step": 3, "n_samples": 15}
-    answer = extend(core.problem(), core.alpha, blocks_of(pool, 7), **how)
+    how = {"include_pool": True, "step": 3, "n_samples": 15}
+    answer = extend(problem_of(core, 7), core.alpha, pool_of(pool), **how)
     for chosen, derivative, loss in (
         ([], answer.start_derivative, answer.loss_path[0]),
         (answer.chosen, answer.derivative, answer.loss_path[-1]),
@@ -70,7 +74,7 @@ def test_it_is_one_problem_with_weights_of_zero_and_one(name):
 @pytest.mark.parametrize("name", ["squared error", "classes", "groups"])
 def test_choice_is_that_of_fresh_evaluations(name, step):
     core, pool = example(name, 20)
-    answer = extend(core.problem(), core.alpha, blocks_of(pool), pool_judges=True, step=step)
+    answer = extend(problem_of(core), core.alpha, pool_of(pool), include_pool=True, step=step)
     chosen = []
     while True:
         data = everything(core, pool, chosen)
@@ -84,22 +88,44 @@ def test_choice_is_that_of_fresh_evaluations(name, step):
     assert len(chosen) > step
 
 
-def test_validation_rows_judge_alone():
+def test_a_validation_set_replaces_other_losses():
     core, pool = example("classes")
-    judges = other_rows(CASES["classes"], 25, seed=5)
-    problem = core.problem(validation=(judges.features, judges.targets()))
+    validation = other_rows(CASES["classes"], 25, seed=5)
+    problem = problem_of(core, validation=pool_of(validation))
     answers = [
-        extend(problem, core.alpha, blocks_of(pool), pool_judges=judged, n_samples=3)
-        for judged in (True, False)
+        extend(problem, core.alpha, pool_of(pool), include_pool=include_pool, n_samples=3)
+        for include_pool in (True, False)
     ]
     assert answers[0].loss_path == answers[1].loss_path
     assert_close(answers[0].start_derivative, answers[1].start_derivative, 0)
 
 
+@pytest.mark.parametrize("name", ["squared error", "classes", "initial outputs", "groups"])
+def test_the_loss_of_a_pool_is_that_of_its_objective(name):
+    core, pool = example(name, 30)
+    problem = problem_of(core, 7)
+    fit = PrimalSmoother(
+        problem.row_blocks(torch.float64), core.sample_weight, core.alpha, problem.fit_intercept
+    )
+    smoother = UpdatedSmoother(fit, problem.targets)
+    blocks = PoolBlocks(*pool_of(pool), problem.budget)
+    added = torch.zeros(30, dtype=torch.bool)
+    for batch in (torch.tensor([3, 20, 8]), torch.tensor([7])):
+        form = FittedRidge.from_smoother(problem, smoother, core.alpha).new_row_form()
+        objective = pool_objective(blocks, core.loss, smoother, form, added)
+        found = pool_loss(blocks, core.loss, smoother, added)
+        assert found == pytest.approx(objective.loss, rel=1e-12)
+        data = everything(core, pool, torch.nonzero(added)[:, 0])
+        losses = core.loss.value(loo_predictions(data), data.values)
+        assert found == pytest.approx(float(losses[len(core.features) :].sum()), rel=1e-9)
+        smoother.add(*blocks.select(batch))
+        added[batch] = True
+
+
 def test_float32(device):
     core, pool = example("classes", 30, dtype=torch.float32, device=device)
-    how = {"pool_judges": True, "step": 3, "n_samples": 9}
-    answer = extend(core.problem(), core.alpha, blocks_of(pool), **how)
-    exact = extend(core.double().problem(), core.alpha, blocks_of(pool.double()), **how)
+    how = {"include_pool": True, "step": 3, "n_samples": 9}
+    answer = extend(problem_of(core), core.alpha, pool_of(pool), **how)
+    exact = extend(problem_of(core.double()), core.alpha, pool_of(pool.double()), **how)
     assert answer.chosen.tolist() == exact.chosen.tolist()
     assert_close(answer.derivative, exact.derivative, 1e-3)
