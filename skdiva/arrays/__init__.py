@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from skdiva._lazy import lazy_names
 from skdiva.arrays._containers import (
+    HostCopy,
     append_rows,
     column_dtypes,
     column_names,
@@ -26,9 +27,11 @@ from skdiva.arrays._containers import (
 )
 
 if TYPE_CHECKING:
-    from skdiva.arrays._convert import all_finite, choose_device, choose_dtype, to_tensor
+    from skdiva.arrays._compute import Compute, all_finite, choose_device, choose_dtype, to_tensor
 
 __all__ = [
+    "Compute",
+    "HostCopy",
     "all_finite",
     "append_rows",
     "choose_device",
@@ -49,5 +52,5 @@ __all__ = [
     "without_graph",
 ]
 
-_TORCH = ("all_finite", "choose_device", "choose_dtype", "to_tensor")
-__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(_TORCH, "skdiva.arrays._convert"))
+_TORCH = ("Compute", "all_finite", "choose_device", "choose_dtype", "to_tensor")
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(_TORCH, "skdiva.arrays._compute"))

@@ -1,26 +1,93 @@
-"""NumPy arrays to tensors on a device and back, and the rules that choose device and dtype."""
+"""Device and dtype of a computation, and the conversion of arrays to tensors."""
 
 import warnings
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from skdiva.arrays._containers import is_tensor
 
-_TORCH = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
 _SINGLE = {"float16", "bfloat16", "float32"}
 
 
-def choose_device(device, *arrays):
+@dataclass(frozen=True)
+class Compute:
+    """Device and floating dtype of a computation.
+
+    Parameters
+    ----------
+    device : torch.device
+    dtype : {"float32", "float64"}
+    follows_features : bool, default=False
+        Whether `following` may change the dtype.
+    """
+
+    device: torch.device
+    dtype: str
+    follows_features: bool = False
+
+    @classmethod
+    def choose(cls, device: str | None, dtype: str | None, *arrays: Any) -> Self:
+        """Choose from the parameters of an estimator and the arrays passed to it.
+
+        Parameters
+        ----------
+        device, dtype : str or None
+            The parameters, see `choose_device` and `choose_dtype`.
+        *arrays : array-like
+            The features first.
+        """
+        follows_features = dtype is None and not any(_is_on_gpu(array) for array in arrays)
+        return cls(choose_device(device, *arrays), choose_dtype(dtype, *arrays), follows_features)
+
+    def following(self, features: Any) -> Self:
+        """Return the same device with the dtype of the features, unless the dtype was given."""
+        if not self.follows_features:
+            return self
+        return replace(self, dtype=choose_dtype(None, features))
+
+    def floats(self, array: Any, dtype: str | None = None) -> Tensor:
+        """Return an array as a floating tensor, of another dtype if one is given."""
+        return to_tensor(array, self.device, dtype or self.dtype)
+
+    def codes(self, array: Any) -> Tensor:
+        """Return an array of integers as an int64 tensor."""
+        return to_tensor(array, self.device, "int64")
+
+    def finite_floats(self, features: Any) -> Tensor:
+        """Return features as a floating tensor.
+
+        Raises
+        ------
+        ValueError
+            If an entry is not finite in the dtype.
+        """
+        tensor = self.floats(features)
+        if not all_finite(tensor):
+            remedy = "Scale them"
+            remedy += ", or use dtype='float64'." if self.dtype == "float32" else "."
+            raise ValueError(
+                f"The features contain NaN, infinity or a value too large for {self.dtype}. "
+                f"{remedy}"
+            )
+        return tensor
+
+
+def choose_device(device: str | None, *arrays: Any) -> torch.device:
     """Return the device to compute on.
 
     Parameters
     ----------
     device : str or None
-        What the user asked for: 'cpu', 'cuda' or 'cuda:<index>'. None: where the first CUDA
-        tensor of ``arrays`` is, else CUDA if there is one, else the CPU.
+        The device that the user asks for: 'cpu', 'cuda' or 'cuda:<index>'. If None, the device of
+        the first CUDA tensor among ``arrays``; if there is none, CUDA if available, otherwise the
+        CPU.
     *arrays : array-like
-        What the user passed in.
+        Arrays that the user passes.
 
     Returns
     -------
@@ -29,11 +96,11 @@ def choose_device(device, *arrays):
     Raises
     ------
     ValueError
-        If the device is unknown or absent.
+        If the device is unknown or not available.
     """
     if device is None:
         for array in arrays:
-            if is_tensor(array) and array.is_cuda:
+            if _is_on_gpu(array):
                 return array.device
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -43,25 +110,25 @@ def choose_device(device, *arrays):
     if chosen is None or chosen.type not in ("cpu", "cuda"):
         raise ValueError(
             f"device must be None, 'cpu', 'cuda' or 'cuda:<index>'; got {device!r}. "
-            "None takes CUDA if there is one, else the CPU."
+            "None stands for CUDA if it is available, otherwise the CPU."
         )
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if chosen.type == "cuda" and (chosen.index or 0) >= count:
         raise ValueError(
             f"device={device!r} was asked for, but torch {torch.__version__} sees {count} CUDA "
-            "device(s). Use device='cpu', or None to take what there is."
+            "device(s). Use device='cpu', or None for any device that is available."
         )
     return chosen
 
 
-def choose_dtype(dtype, *arrays):
+def choose_dtype(dtype: str | None, *arrays: Any) -> str:
     """Return the name of the floating dtype to compute in.
 
     Parameters
     ----------
     dtype : {'float32', 'float64'} or None
-        What the user asked for. None: float32 if an array is a CUDA tensor or the first one
-        holds float32, float16 or bfloat16, else float64.
+        The dtype that the user asks for. If None, float32 if any of the arrays is a CUDA tensor or
+        if the first one is of dtype float32, float16 or bfloat16, otherwise float64.
     *arrays : ndarray or tensor
         The features first.
 
@@ -71,39 +138,42 @@ def choose_dtype(dtype, *arrays):
     """
     if dtype is not None:
         return dtype
-    on_gpu = any(is_tensor(array) and array.is_cuda for array in arrays)
-    # Dataframes of several dtypes have none.
-    single = str(getattr(arrays[0], "dtype", None)).removeprefix("torch.") in _SINGLE
-    return "float32" if on_gpu or single else "float64"
+    # A dataframe with columns of several dtypes has no dtype.
+    is_single = str(getattr(arrays[0], "dtype", None)).removeprefix("torch.") in _SINGLE
+    return "float32" if is_single or any(_is_on_gpu(array) for array in arrays) else "float64"
 
 
-def to_tensor(array, device, dtype):
-    """Return an array as a detached tensor of a dtype on a device, sharing memory if it can.
+def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
+    """Return an array as a detached tensor, without copying if possible.
 
     Parameters
     ----------
     array : array-like or tensor
-    device : torch.device
+    device : torch.device or str
     dtype : {'float32', 'float64', 'int64'}
 
     Returns
     -------
     tensor
-        Not to be written to: it may be the user's own memory.
+        Must not be written to, because it may share memory with the user's array.
     """
     if not is_tensor(array):
         array = np.asarray(array, dtype=dtype)
-        if any(stride < 0 for stride in array.strides):
+        if min(array.strides, default=0) < 0:
             array = array.copy()
         with warnings.catch_warnings():
-            # Read-only arrays (joblib's memory maps) are fine: nothing here writes to them.
+            # Arrays that are read-only (memory maps of joblib) are safe: nothing writes to them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
             array = torch.from_numpy(array)
-    return array.detach().to(device, _TORCH[dtype])
+    return array.detach().to(device, _DTYPES[dtype])
 
 
-def all_finite(tensor):
-    """Whether all entries are finite; no mask of the tensor's size is made."""
+def all_finite(tensor: Tensor) -> bool:
+    """Return whether all entries are finite, without allocating a mask of the tensor's size."""
     if torch.isfinite(tensor.sum(dtype=torch.float64)):
         return True
     return all(bool(torch.isfinite(rows).all()) for rows in tensor.split(2**14))
+
+
+def _is_on_gpu(array: Any) -> bool:
+    return is_tensor(array) and array.is_cuda

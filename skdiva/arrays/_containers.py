@@ -1,6 +1,7 @@
 """What callers pass in, brought to the host without importing torch or pandas."""
 
 import sys
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,32 @@ class ColumnKinds(NamedTuple):
     numeric: list  # numbers and booleans
     nominal: list  # strings and categories without an order
     ordinal: list  # categories with an order
+
+
+class HostCopy:
+    """Copy of a named tuple or dataclass of tensors, with NumPy arrays in their place.
+
+    A pickle of the copy can be loaded without torch, and without the device of the tensors.
+
+    Parameters
+    ----------
+    record : named tuple or dataclass
+    """
+
+    def __init__(self, record: Any):
+        self._module, self._name = type(record).__module__, type(record).__name__
+        fields = record._asdict() if hasattr(record, "_asdict") else vars(record)
+        self._fields = {name: to_host(value) for name, value in fields.items()}
+
+    def restore(self) -> Any:
+        """Return the record with tensors on the CPU."""
+        import torch
+
+        fields = {
+            name: torch.tensor(value) if isinstance(value, np.ndarray) else value
+            for name, value in self._fields.items()
+        }
+        return getattr(import_module(self._module), self._name)(**fields)
 
 
 def is_tensor(array):

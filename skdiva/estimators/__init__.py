@@ -1,8 +1,22 @@
-"""Scikit-learn plumbing around the leave-one-out core; no formulas of the core are here."""
+"""Estimators with the interface of scikit-learn, on top of the leave-one-out core.
 
+`DivaOutlierDetector` scores labels, `DivaReweighter` learns sample weights, `DivaExtender` selects
+rows of a pool, and `DivaSampler` drops rows. They validate what `fit` is passed, compute features,
+ask the core and keep its answers as NumPy arrays; the formulas are in `skdiva.loo`. Importing the
+package does not load torch.
+"""
+
+from typing import TYPE_CHECKING
+
+from skdiva._lazy import lazy_names
 from skdiva.estimators._extender import DivaExtender
 from skdiva.estimators._outlier_detector import DivaOutlierDetector
 from skdiva.estimators._reweighter import DivaReweighter
 from skdiva.estimators._sampler import DivaSampler
 
-__all__ = ["DivaExtender", "DivaOutlierDetector", "DivaReweighter", "DivaSampler"]
+if TYPE_CHECKING:
+    from skdiva.estimators._pool_rows import loss_paths
+
+__all__ = ["DivaExtender", "DivaOutlierDetector", "DivaReweighter", "DivaSampler", "loss_paths"]
+
+__getattr__, __dir__ = lazy_names(__name__, {"loss_paths": "skdiva.estimators._pool_rows"})

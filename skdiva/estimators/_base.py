@@ -1,24 +1,30 @@
-"""What the estimators share: parameters, the identity as `transform`, and how a fit is stored."""
+"""Parameters, validation and fitted attributes that the estimators share."""
 
 import warnings
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import get_tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdiva.arrays import to_host
-from skdiva.estimators._feature_maps import make_feature_map
-from skdiva.estimators._inputs import check_X, read_training_data
+from skdiva.estimators._feature_maps import FeatureMap, make_feature_map
+from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
+from skdiva.estimators._targets import ClassLabels
 from skdiva.exceptions import WeightsNotPropagatedWarning
+
+if TYPE_CHECKING:
+    from skdiva.estimators._adapter import CoreAdapter
 
 
 class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Common part of the estimators."""
+    """Base class of the estimators."""
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "featurizer": [StrOptions({"auto"}), None, HasMethods(["fit", "transform"])],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "loss": [
@@ -32,11 +38,18 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    # Private attributes set by `fit`. Like public ones, they are deleted before a refit sets new
+    # ones.
+    _fitted_private: ClassVar[tuple[str, ...]] = ("_feature_map",)
 
-    # Private attributes of a fit, which the next one replaces with those that end in "_".
-    _fitted_private: tuple[str, ...] = ("_feature_map",)
+    featurizer: Any
+    fit_intercept: bool
+    device: str | None
+    dtype: str | None
+    random_state: Any
+    _feature_map: FeatureMap
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Any:
         """Return X unchanged.
 
         Parameters
@@ -47,107 +60,120 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The same rows; a container if `set_output` asked for one.
+            The same rows, in another container if `set_output` asks for one.
         """
         check_is_fitted(self)
         return check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
 
-    def fit_transform(self, X, y, **fit_params):
+    def fit_transform(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Any:
         """Fit, and return X unchanged.
 
-        A Pipeline calls this for every step but the last, and hands on X alone: the weights stay
-        here, and a warning says so.
+        A Pipeline calls this method for every step except the last. Only X reaches the next step;
+        a warning says that the learned weights or the chosen rows do not.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels.
+            Labels or targets.
         **fit_params : dict
-            All other arguments of `fit`.
+            Other arguments of `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The same rows; a container if `set_output` asked for one.
+            The same rows, in another container if `set_output` asks for one.
         """
         same = self.fit(X, y, **fit_params).transform(X)
-        lost = self._what_is_lost()
-        if lost:
-            warnings.warn(
-                f"{lost} {self._instead}",
-                WeightsNotPropagatedWarning,
-                stacklevel=3,
-            )
+        message = self._pipeline_warning()
+        if message is not None:
+            warnings.warn(message, WeightsNotPropagatedWarning, stacklevel=3)
         return same
 
-    _instead = "Use DivaReweighter(estimator=...) as the last step instead."
+    def _pipeline_warning(self) -> str | None:
+        """Return the warning for a step of a Pipeline that is not the last; None if not needed."""
+        return None
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         if self.featurizer is not None and not isinstance(self.featurizer, str):
-            # X goes to the featurizer and the inner estimator unseen: it may hold what they take.
+            # X goes to the featurizer and the inner estimator without validation, so it may be
+            # whatever both of them accept.
             tags.no_validation = True
             readers = [self.featurizer, getattr(self, "estimator", None)]
-            taken = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
+            accepted = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
             for kind in ("sparse", "string", "categorical"):
-                setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in taken))
+                setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in accepted))
         return tags
 
-    def _read(self, X, y, sample_weight, inner=None, several=True, classes=None, **metadata):
-        """Check what `fit` was given; return it with the feature map that will read X."""
-        feature_map = make_feature_map(self.featurizer, X)
-        data = read_training_data(
-            self, X, y, sample_weight,
-            numeric=feature_map.reads_numbers, inner=inner, several=several, classes=classes,
-            **metadata,
-        )  # fmt: skip
-        return data, feature_map
+    def _validate_fit(self, X: Any, y: Any, **arguments: Any) -> tuple[TrainingData, FeatureMap]:
+        """Validate the arguments of `fit`; return them with the feature map that will read X."""
+        feature_map = make_feature_map(self, X)
+        numeric = feature_map.reads_numbers
+        return read_training_data(self, X, y, numeric=numeric, **arguments), feature_map
 
-    def _pose(self, data, feature_map):
-        """Make the leave-one-out problem."""
-        # Imported here, so that estimators are made, cloned and unpickled without torch.
-        from skdiva.estimators._posed_problem import PosedProblem
+    def _build_adapter(
+        self, data: TrainingData, feature_map: FeatureMap, *, refit: bool = True
+    ) -> "CoreAdapter":
+        """Compute the features and build the adapter to the core.
 
-        return PosedProblem(self, data, feature_map)
+        With ``refit=False``, the feature map and the penalty of the last fit are used again.
+        """
+        # Imported here, so that estimators are created, cloned and unpickled without torch.
+        from skdiva.arrays import Compute
+        from skdiva.estimators._adapter import CoreAdapter
 
-    def _adopt(self, data, posed, evaluation, factor, **fitted):
-        """Keep what was learned about the weights."""
-        weight = to_host(posed.start_weight * factor).astype(np.float64)
-        fitted |= {
-            "loo_loss_": evaluation.loss,
-            "derivative_": to_host(evaluation.derivative),
-            "sample_weight_": weight / weight.mean(),
-        }
+        compute = Compute.choose(self.device, self.dtype, data.X_checked, *data.given)
+        if not refit:
+            features = feature_map.transform(data.X_checked)
+            return CoreAdapter(self, data, feature_map, compute, features, self.alpha_)
+        features = feature_map.fit_transform(data, compute)
+        return CoreAdapter(self, data, feature_map, compute, features)
+
+    def _store_weights(
+        self,
+        data: TrainingData,
+        adapter: "CoreAdapter",
+        start: Any,
+        relative_weight: Any,
+        **fitted: Any,
+    ) -> Self:
+        """Set the fitted attributes, with those that belong to learned weights.
+
+        ``start`` is the Evaluation at the start weights.
+        """
+        weight = to_host(adapter.start_weight * relative_weight).astype(np.float64)
+        weight /= weight.mean()
         if data.sources is not None:
-            fitted |= _source_attributes(data, fitted["sample_weight_"])
-        return self._keep(data, posed, **fitted)
+            before = np.ones(len(weight)) if data.sample_weight is None else data.sample_weight
+            held = np.bincount(data.sources, weights=weight)
+            start_held = np.bincount(data.sources, weights=before)
+            fitted["sources_"] = data.source_names
+            fitted["source_weight_"] = np.divide(
+                held, start_held, out=np.zeros_like(held), where=start_held > 0
+            )
+            fitted["source_probability_"] = held / held.sum()
+        return self._set_fitted(
+            data,
+            adapter,
+            sample_weight_=weight,
+            loo_loss_=start.loss,
+            derivative_=to_host(start.derivative),
+            **fitted,
+        )
 
-    def _keep(self, data, posed, **fitted):
-        """Set the fitted attributes, all at once: a fit that fails leaves none behind."""
-        fitted |= data.identity | {
-            "alpha_": posed.alpha,
-            "featurizer_": posed.feature_map.featurizer,
-            "_feature_map": posed.feature_map,
-        }
-        if data.has_classes:
+    def _set_fitted(self, data: TrainingData, adapter: "CoreAdapter", **fitted: Any) -> Self:
+        """Set all fitted attributes at once, so that a fit that fails changes nothing."""
+        fitted |= data.identity
+        fitted["alpha_"] = adapter.alpha
+        fitted["featurizer_"] = adapter.feature_map.featurizer
+        fitted["_feature_map"] = adapter.feature_map
+        if isinstance(data.target, ClassLabels):
             fitted["classes_"] = data.target.classes
         for name in list(vars(self)):
             if name.endswith("_") or name in self._fitted_private:
                 delattr(self, name)
         vars(self).update(fitted)
         return self
-
-
-def _source_attributes(data, sample_weight):
-    """Weight and probability of every source (MATH: p_k = its weight over all weight)."""
-    start = np.ones(len(sample_weight)) if data.sample_weight is None else data.sample_weight
-    held = np.bincount(data.sources, weights=sample_weight)
-    started = np.bincount(data.sources, weights=start)
-    return {
-        "sources_": data.source_names,
-        "source_weight_": np.divide(held, started, out=np.zeros_like(held), where=started > 0),
-        "source_probability_": held / held.sum(),
-    }

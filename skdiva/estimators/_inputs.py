@@ -1,7 +1,8 @@
-"""What `fit` was given: checked, coded, and still on the host."""
+"""Validated and encoded arguments of `fit`, as NumPy arrays."""
 
 import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
@@ -9,79 +10,80 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from skdiva.arrays import refuse_mixed_devices, row_index, to_host, without_graph
-from skdiva.estimators._targets import Classes, Numbers, check_y, holds_classes, refuse_missing
+from skdiva.estimators._targets import (
+    ClassLabels,
+    Target,
+    check_y,
+    holds_classes,
+    refuse_missing,
+)
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")
 
 
 @dataclass
 class TrainingData:
-    """Validated arguments of `fit`; n rows."""
+    """Validated arguments of `fit`, with n rows."""
 
-    given: tuple  # X and y as they came: their devices and dtypes decide where to compute
-    X: object  # for the inner estimator: untouched, but on the host
-    X_checked: object  # for the feature map: numbers, or untouched too
+    given: tuple  # X and y as passed, whose devices and dtypes decide where to compute
+    X: Any  # for the inner estimator: as passed, but on the host
+    X_checked: Any  # for the feature map: an array of numbers, or as passed
     y: np.ndarray  # (n,) or (n, k)
-    target: Classes | Numbers
-    index: object = None  # of a dataframe
-    sample_weight: np.ndarray | None = None  # (n,), mean 1; None: all 1
-    validation_weight: np.ndarray | None = None  # (n,); None: as sample_weight
+    target: Target
+    index: Any = None  # of a dataframe
+    sample_weight: np.ndarray | None = None  # (n,), mean 1; None if all are 1
+    validation_weight: np.ndarray | None = None  # (n,); None if the same as sample_weight
     groups: np.ndarray | None = None  # (n,), codes
     sources: np.ndarray | None = None  # (n,), codes
     source_names: np.ndarray | None = None
-    X_val: object = None  # checked as X_checked
-    target_val: Classes | Numbers | None = None
+    X_val: Any = None  # as X_checked
+    target_val: Target | None = None
     identity: dict = field(default_factory=dict)  # n_features_in_, feature_names_in_
-
-    @property
-    def has_classes(self):
-        """Whether this is classification."""
-        return isinstance(self.target, Classes)
 
 
 def read_training_data(
-    estimator,
-    X,
-    y,
-    sample_weight,
+    estimator: Any,
+    X: Any,
+    y: Any,
     *,
-    groups,
-    sources,
-    X_val,
-    y_val,
-    numeric,
-    inner,
-    several,
-    classes,
-    validation_weight=None,
-):
-    """Check and code the arguments of `fit`; ``estimator`` itself is not touched.
+    numeric: bool,
+    inner: Any = None,
+    several: bool = True,
+    classes: bool | None = None,
+    sample_weight: Any = None,
+    groups: Any = None,
+    sources: Any = None,
+    validation_weight: Any = None,
+    X_val: Any = None,
+    y_val: Any = None,
+) -> TrainingData:
+    """Validate and encode the arguments of `fit`, without changing the estimator.
 
     Parameters
     ----------
     estimator : estimator
-        Named in the messages.
-    X, y, sample_weight, groups, sources, X_val, y_val, validation_weight : array-like
-        As given to `fit`.
+        Named in the error messages.
+    X, y : array-like
+        As passed to `fit`.
     numeric : bool
-        Whether X must hold finite numbers; if not, a transformer reads it.
-    inner : estimator or None
-        Its tag says whether y holds classes.
-    several : bool
-        Whether regression takes several targets.
-    classes : bool or None
-        Whether y holds classes; None: as ``inner`` or y itself say.
+        Whether X must hold finite numbers. If not, it is read by a transformer.
+    inner : estimator, default=None
+        Estimator whose tags say whether y holds classes.
+    several : bool, default=True
+        Whether several regression targets are allowed.
+    classes : bool, default=None
+        Whether y holds classes. None: decided by ``inner`` or by y itself.
+    sample_weight, groups, sources, validation_weight, X_val, y_val : array-like, default=None
+        As passed to `fit`.
 
     Returns
     -------
     TrainingData
     """
-    X_val, y_val = _unwrap(X_val, "X_val"), _unwrap(y_val, "y_val")
+    X_val, y_val = unwrap(X_val, "X_val"), unwrap(y_val, "y_val")
     refuse_mixed_devices(X=X, y=y, X_val=X_val, y_val=y_val)
-    # scikit-learn's validation writes to the estimator it is given; a fit that fails must not.
-    scratch = copy.copy(estimator)
-    for name in _IDENTITY:
-        vars(scratch).pop(name, None)
+    # The validation of scikit-learn writes to its estimator; a fit that fails must not change ours.
+    scratch = copy_without_identity(estimator)
     X_checked = check_X(scratch, X, numeric=numeric, reset=True)
     if y is None:
         raise ValueError(
@@ -94,39 +96,49 @@ def read_training_data(
     y_checked, target = check_y(labels, classes=classes, several=several)
     check_consistent_length(X_checked, y_checked)
     n = len(y_checked)
-    weight = check_weight(sample_weight, n, target)
-    groups, _ = check_codes(groups, n, "groups")
-    if groups is not None and groups.max() == 0:
-        raise ValueError(
-            "groups puts all rows into one group: leaving it out leaves nothing to train on. "
-            "Pass at least two groups, or None to leave out single rows."
+    data = TrainingData((X, y), to_host(X), X_checked, y_checked, target, row_index(X, y))
+    if sample_weight is not None:
+        data.sample_weight = _check_weight(sample_weight, n, target)
+    if groups is not None:
+        data.groups = _check_groups(groups, n)
+    if sources is not None:
+        data.sources, data.source_names = _check_codes(sources, n, "sources")
+    if validation_weight is not None:
+        data.validation_weight = _check_validation_weight(validation_weight, n, X_val)
+    if X_val is not None or y_val is not None:
+        data.X_val, data.target_val = check_labeled_rows(
+            scratch, X_val, y_val, target, numeric, "val"
         )
-    sources, source_names = check_codes(sources, n, "sources")
-    judge_weight = _check_validation_weight(validation_weight, n, X_val)
-    X_val, target_val = _check_labelled(scratch, X_val, y_val, target, numeric, "val")
-    identity = {name: vars(scratch)[name] for name in _IDENTITY if name in vars(scratch)}
-    return TrainingData(
-        (X, y), to_host(X), X_checked, y_checked, target, row_index(X, y),
-        weight, judge_weight, groups, sources, source_names, X_val, target_val, identity,
-    )  # fmt: skip
+    for name in _IDENTITY:
+        if name in vars(scratch):
+            data.identity[name] = vars(scratch)[name]
+    return data
 
 
-def check_X(estimator, X, *, numeric, reset):
-    """Validate X in scikit-learn's own words; ``reset`` in `fit` only.
+def copy_without_identity(estimator: Any) -> Any:
+    """Return a shallow copy of an estimator that has not seen any columns."""
+    scratch = copy.copy(estimator)
+    for name in _IDENTITY:
+        vars(scratch).pop(name, None)
+    return scratch
+
+
+def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
+    """Validate X with the checks and messages of scikit-learn.
 
     Parameters
     ----------
     estimator : estimator
-        Gets or holds the number and the names of the columns.
+        Receives or holds the number and the names of the columns.
     X : array-like
     numeric : bool
-        Whether X must hold finite numbers; if not, only its columns and its length are looked at.
+        Whether X must hold finite numbers. If not, only its columns and its length are checked.
     reset : bool
-        Whether this is the X of `fit`.
+        True in `fit`, False for other rows.
 
     Returns
     -------
-    ndarray if numeric, else X
+    ndarray if numeric, otherwise X
     """
     if numeric:
         return validate_data(
@@ -142,89 +154,8 @@ def check_X(estimator, X, *, numeric, reset):
     return X
 
 
-def check_weight(sample_weight, n, target):
-    """Return weights (n,) scaled to mean 1, or None for None.
-
-    Raises
-    ------
-    ValueError
-        If weights are negative, not finite, all zero, or leave a class without any.
-    """
-    if sample_weight is None:
-        return None
-    # A single number stands for all rows; [()] makes it one again.
-    weight = _as_numbers(sample_weight, "sample_weight")[()]
-    weight = _check_sample_weight(weight, np.empty(n), dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():  # scikit-learn before 1.9 leaves this to us
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    if isinstance(target, Classes):
-        totals = np.bincount(target.codes, weights=weight, minlength=target.n_outputs)
-        if not totals.all():
-            lost = target.classes[totals == 0].tolist()
-            raise ValueError(
-                f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
-                "Remove their rows, or give them positive weight."
-            )
-    return weight * (n / weight.sum())
-
-
-def _check_validation_weight(validation_weight, n, X_val):
-    """Return weights (n,) of the rows that judge, or None for None."""
-    if validation_weight is None:
-        return None
-    if X_val is not None:
-        raise ValueError(
-            "validation_weight says which rows of X judge, but with X_val none of them does. Pass "
-            "one of the two."
-        )
-    weight = _as_numbers(validation_weight, "validation_weight")
-    weight = _one_per_row(weight, n, "validation_weight", "weight")
-    if not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise ValueError(
-            "validation_weight expects finite numbers that are not negative, got "
-            f"{weight[~(weight >= 0) | np.isinf(weight)][0]}. Use 0 for rows that are not to judge."
-        )
-    if not weight.any():
-        raise ValueError(
-            "validation_weight is zero for all rows: nothing would judge. Give some a positive "
-            "weight, or pass X_val and y_val."
-        )
-    return weight * (n / weight.sum())
-
-
-def check_codes(labels, n, name):
-    """Return integer codes (n,) and the sorted labels; None and None for None."""
-    if labels is None:
-        return None, None
-    labels = _one_per_row(np.asarray(to_host(labels)), n, name, "label")
-    encoder = LabelEncoder()
-    codes = encoder.fit_transform(refuse_missing(labels, name))
-    return codes.astype(np.int64, copy=False), encoder.classes_
-
-
-def _as_numbers(values, name):
-    values = np.asarray(to_host(values))
-    try:
-        casting = "unsafe" if values.dtype.kind == "O" else "same_kind"
-        return values.astype(np.float64, casting=casting)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} expects numbers, got dtype {values.dtype}: {error}. Convert it to floats."
-        ) from error
-
-
-def _one_per_row(values, n, name, what):
-    """Return ``values`` (n,) of an array (n,) or (n, 1)."""
-    if values.shape not in ((n,), (n, 1)):
-        found = " x ".join(map(str, values.shape)) or "a single one"
-        raise ValueError(
-            f"{name} must hold one {what} per row of X: expected {n}, got {found}. Pass a 1d array."
-        )
-    return values.ravel()
-
-
-def _unwrap(value, name):
-    """Take a validation set out of its 1-tuple (a search slices a bare array of length n)."""
+def unwrap(value: Any, name: str) -> Any:
+    """Unpack a tuple of length one, which keeps a search from slicing an array of other rows."""
     if not isinstance(value, tuple):
         return value
     if len(value) != 1:
@@ -234,9 +165,11 @@ def _unwrap(value, name):
     return value[0]
 
 
-def _check_labelled(estimator, X, y, target, numeric, kind):
-    """Check rows with labels beside the training rows: ``kind`` is "val" or "pool"."""
-    names = f"X_{kind}", f"y_{kind}"
+def check_labeled_rows(
+    estimator: Any, X: Any, y: Any, target: Target, numeric: bool, suffix: str
+) -> tuple[Any, Target] | tuple[None, None]:
+    """Validate labeled rows that are not training rows; ``suffix`` is "val" or "pool"."""
+    names = f"X_{suffix}", f"y_{suffix}"
     if X is None and y is None:
         return None, None
     if X is None or y is None:
@@ -257,39 +190,87 @@ def _check_labelled(estimator, X, y, target, numeric, kind):
     return X, labels
 
 
-@dataclass
-class Pool:
-    """Rows that may be added to the training rows; ``X`` as in `TrainingData`."""
+def _check_weight(sample_weight: Any, n: int, target: Target) -> np.ndarray:
+    """Return weights (n,) scaled to mean 1.
 
-    X: object
-    X_checked: object
-    target: Classes | Numbers
-    n_rows: int
-
-
-def read_pool(estimator, data, X_pool, y_pool, *, numeric):
-    """Check and code the pool; ``estimator`` itself is not touched.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Named in the messages.
-    data : TrainingData
-    X_pool, y_pool : array-like or tuple of one, or None
-        As given to `fit`.
-    numeric : bool
-        As in `read_training_data`.
-
-    Returns
-    -------
-    Pool or None
-        None if there is none.
+    Raises
+    ------
+    ValueError
+        If weights are negative, not finite, all zero, or leave a class without weight.
     """
-    X_pool, y_pool = _unwrap(X_pool, "X_pool"), _unwrap(y_pool, "y_pool")
-    refuse_mixed_devices(X=data.given[0], X_pool=X_pool, y_pool=y_pool)
-    scratch = copy.copy(estimator)
-    for name in _IDENTITY:
-        vars(scratch).pop(name, None)
-    vars(scratch).update(data.identity)
-    X, target = _check_labelled(scratch, X_pool, y_pool, data.target, numeric, "pool")
-    return None if X is None else Pool(to_host(X_pool), X, target, _num_samples(X))
+    # A single number is the weight of all rows; [()] turns an array of no dimensions into a number.
+    weight = _as_numbers(sample_weight, "sample_weight")[()]
+    weight = _check_sample_weight(weight, np.empty(n), dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():  # scikit-learn checks this since version 1.9
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    if isinstance(target, ClassLabels):
+        totals = np.bincount(target.codes, weights=weight, minlength=target.n_outputs)
+        if not totals.all():
+            lost = target.classes[totals == 0].tolist()
+            raise ValueError(
+                f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
+                "Remove their rows, or give them positive weight."
+            )
+    return weight * (n / weight.sum())
+
+
+def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.ndarray:
+    """Return weights (n,) of the rows in the mean leave-one-out loss, scaled to mean 1."""
+    if X_val is not None:
+        raise ValueError(
+            "validation_weight gives the rows of X weights in the leave-one-out loss, which X_val "
+            "replaces. Pass one of the two."
+        )
+    weight = _as_numbers(validation_weight, "validation_weight")
+    weight = _one_per_row(weight, n, "validation_weight", "weight")
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ValueError(
+            "validation_weight expects finite numbers that are not negative, got "
+            f"{weight[~(weight >= 0) | np.isinf(weight)][0]}. Use 0 for rows to leave out of the "
+            "loss."
+        )
+    if not weight.any():
+        raise ValueError(
+            "validation_weight is zero for all rows, so that there is no loss. Give some rows a "
+            "positive weight, or pass X_val and y_val."
+        )
+    return weight * (n / weight.sum())
+
+
+def _check_groups(groups: Any, n: int) -> np.ndarray:
+    codes, _ = _check_codes(groups, n, "groups")
+    if codes.max() == 0:
+        raise ValueError(
+            "groups puts all rows into one group: leaving it out leaves nothing to train on. "
+            "Pass at least two groups, or None to leave out single rows."
+        )
+    return codes
+
+
+def _check_codes(labels: Any, n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return integer codes (n,) and the sorted labels."""
+    labels = _one_per_row(np.asarray(to_host(labels)), n, name, "label")
+    encoder = LabelEncoder()
+    codes = encoder.fit_transform(refuse_missing(labels, name))
+    return codes.astype(np.int64, copy=False), encoder.classes_
+
+
+def _as_numbers(values: Any, name: str) -> np.ndarray:
+    values = np.asarray(to_host(values))
+    try:
+        casting = "unsafe" if values.dtype.kind == "O" else "same_kind"
+        return values.astype(np.float64, casting=casting)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} expects numbers, got dtype {values.dtype}: {error}. Convert it to floats."
+        ) from error
+
+
+def _one_per_row(values: np.ndarray, n: int, name: str, item: str) -> np.ndarray:
+    """Return ``values`` of shape (n,) or (n, 1) as (n,)."""
+    if values.shape not in ((n,), (n, 1)):
+        found = " x ".join(map(str, values.shape)) or "a single one"
+        raise ValueError(
+            f"{name} must hold one {item} per row of X: expected {n}, got {found}. Pass a 1d array."
+        )
+    return values.ravel()

@@ -1,117 +1,142 @@
-"""DivaOutlierDetector: which labels are wrong."""
+"""DivaOutlierDetector: detection of wrong labels."""
 
 from numbers import Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import OutlierMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from skdiva.arrays import to_host
 from skdiva.estimators._base import BaseDiva
-from skdiva.estimators._criteria import make_criterion
-from skdiva.estimators._judgement import JudgementMixin
+from skdiva.estimators._feature_maps import LazyFeatures
+from skdiva.estimators._inputs import TrainingData, check_X
+from skdiva.estimators._label_scores import (
+    LABEL_SCORES,
+    LabelScore,
+    LabelScoreResult,
+    make_label_score,
+    needs_numbers,
+)
+from skdiva.estimators._targets import Target, read_labels
 
 
-class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
-    """Find rows whose labels are wrong, by their leave-one-out predictions.
+class DivaOutlierDetector(OutlierMixin, BaseDiva):
+    """Detect rows with wrong labels from leave-one-out predictions.
 
     A weighted ridge model on features of X has leave-one-out predictions in closed form, and so
     has the derivative of their mean loss with respect to every sample weight. For classes, a model
-    of label noise is fitted to these predictions, which have not seen the labels; wrong labels are
-    taken out of the weights, and what the rows that are left predict says how likely every label is
-    wrong. No validation set is needed and nothing is refitted on the way.
+    of label noise is fitted to these predictions, which do not depend on the labels of their own
+    rows. Wrong labels then lose their weight, and the predictions from the remaining weights give
+    the probability that each label is wrong. No validation set is needed, and no model is refitted.
 
     Parameters
     ----------
     criterion : {"auto", "probability", "derivative", "residual"}, default="auto"
-        What the score of a row is; higher is worse. "probability" (classes; their default): that
-        the label is wrong, by a model of label noise fitted to leave-one-out outputs, with wrong
-        labels taken out of the weights. "derivative": ``derivative_``, the rule of [1]_.
-        "residual" (numbers; their default): size of the leave-one-out residual at the start
-        weights, in robust standard deviations; for several targets the root mean square.
+        Definition of the scores; higher scores are worse. If "probability" (the default for
+        classes), the probability that the label is wrong. It comes from a model of label noise,
+        which is fitted to leave-one-out outputs after wrong labels have lost their weight. If
+        "derivative", ``derivative_``, the rule of [1]_. If "residual" (the default for numbers),
+        the absolute leave-one-out residual at the start weights in robust standard deviations; for
+        several targets, the root mean square over them.
     contamination : "auto" or float, default="auto"
-        Which scores are outliers. "auto": for "probability", as many as make the expected F1 of
-        the flags largest, none that is wrong with a probability below 0.1; above 0 for
-        "derivative"; above 3 for "residual". A float in (0, 0.5]: this share of the rows. Rows
-        tied at the threshold stay inliers.
+        Rule for the threshold of the scores. If "auto", it depends on the criterion: for
+        "probability", the number of outliers maximizes the expected F1 score, and no row is an
+        outlier whose label is wrong with a probability below 0.1; for "derivative", the threshold
+        is 0; for "residual", it is 3. If a float in (0, 0.5], the share of rows that are outliers.
+        Rows with a score equal to the threshold are inliers.
     featurizer : "auto", transformer or None, default="auto"
-        Features of the ridge model. "auto": linear or kernel features, whichever predict better
-        (:class:`~skdiva.features.KernelFeaturizer`); a dataframe may hold strings and categories.
-        None: X as it is. A transformer: what it makes of X, of shape (n_samples, p) and finite; X
-        may then hold whatever it can take. If it offers ``initial_outputs(X)``
-        of shape (n_samples, k), the model is added to these.
+        Features of the ridge model. If "auto", a
+        :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
+        predict better; a dataframe may hold strings and categories. If None, X itself. If a
+        transformer, its output of shape (n_samples, p), which must be finite; X may then be
+        whatever the transformer accepts. If the transformer has a method
+        ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge model is
+        added to these outputs.
     alpha : float or "auto", default="auto"
-        Ridge penalty, on the sum of weighted squared errors at mean weight 1. "auto": the one with
-        the smallest leave-one-out squared error on a log grid.
+        Ridge penalty. It is added to the sum of weighted squared errors, where the weights have
+        mean 1. If "auto", the value on a logarithmic grid with the smallest leave-one-out squared
+        error.
     loss : "auto", "log_loss", "squared_error" or object, default="auto"
-        Loss of the leave-one-out predictions. "auto": softmax cross-entropy for classes, squared
-        error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
-        ``derivative(predictions, targets)``, shape (n, k), for torch tensors of shape (n, k).
+        Loss of the leave-one-out predictions. If "auto", the softmax cross-entropy for classes and
+        the squared error for regression. An object must have the methods
+        ``value(predictions, targets)``, which returns shape (n,), and
+        ``derivative(predictions, targets)``, which returns shape (n, k), for torch tensors of shape
+        (n, k).
     fit_intercept : bool, default=True
-        Whether the ridge model has an intercept, which is not penalised.
+        Whether the ridge model has an intercept, which is not penalized.
     device : str, default=None
-        "cpu", "cuda" or "cuda:<index>". None: where X is if that is a CUDA tensor, else CUDA if
-        there is one, else the CPU.
+        Device to compute on: "cpu", "cuda" or "cuda:<index>". If None, the device of X if that is a
+        CUDA tensor; otherwise CUDA if it is available, else the CPU.
     dtype : {"float32", "float64"}, default=None
-        Precision of the computation. None: float32 for float32, float16 or CUDA input, else
+        Precision of the computation. If None, float32 for float32, float16 or CUDA input, otherwise
         float64.
     batch_size : int or "auto", default="auto"
-        Rows worked on at a time.
+        Number of rows worked on at a time.
     random_state : int, RandomState instance or None, default=None
-        Decides which rows the kernels of ``featurizer="auto"`` start from. None is 0: the same call
-        gives the same answer.
+        Determines the landmarks of the kernels of ``featurizer="auto"``. None is the same as 0, so
+        that repeated calls give the same results.
     verbose : int, default=0
-        If positive, a progress bar over the steps is shown.
+        Not used; present for consistency with the other estimators.
 
     Attributes
     ----------
     outlier_scores_ : ndarray of shape (n_samples,)
-        Scores of the training rows; higher is worse.
+        Scores of the training rows; higher scores are worse.
     threshold_ : float
-        Rows are outliers if their score is above it.
+        Rows with a score above it are outliers.
     suggested_label_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
-        Class with the largest leave-one-out output, which may be the given one, or the
+        Class with the largest leave-one-out output, which may be the given one; for regression, the
         leave-one-out prediction.
     derivative_ : ndarray of shape (n_samples,)
-        Derivative of ``loo_loss_`` with respect to the weights, at the start weights (user's
-        weights at mean 1, else all 1). Positive: the row is detrimental.
+        Derivative of ``loo_loss_`` with respect to the sample weights, at the start weights (those
+        passed to `fit`, scaled to mean 1, or 1 for all rows). If it is positive, the row is
+        detrimental.
     loo_loss_ : float
-        Mean leave-one-out loss at the start weights, weighted by ``validation_weight``; with
-        ``X_val``, the mean validation loss.
+        Mean leave-one-out loss at the start weights, weighted by ``validation_weight``. If
+        ``X_val`` is passed, the mean validation loss.
     noise_rate_ : float
-        Estimated share of wrong labels; for "probability" only, as the next one.
+        Estimated share of wrong labels. This attribute and the next one exist only for
+        "probability".
     noise_matrix_ : ndarray of shape (n_classes, n_classes)
-        Estimated share, of the rows labelled as the class of a row of the matrix, that belong to
-        the class of a column. Rows sum to 1; one minus the diagonal is the share of wrong labels.
+        Entry (i, j) is the estimated share, among the rows labeled as class i, that belong to class
+        j. Every row of the matrix sums to 1. One minus the diagonal is the share of wrong labels in
+        every class.
     loo_predictions_ : ndarray of shape (n_samples, k)
         Leave-one-out outputs at ``sample_weight_``, one column per class or target.
     sample_weight_ : ndarray of shape (n_samples,)
-        Curated weights for "probability", else start weights; mean 1.
+        Curated weights for "probability", otherwise the start weights; their mean is 1.
     alpha_ : float
-        Ridge penalty used.
+        Ridge penalty that was used.
     coef_ : ndarray of shape (p, k)
-        Coefficients, for the features, of a ridge trained on the inliers with ``sample_weight_``.
-        If no two inliers with weight are left, on all rows.
+        Coefficients of a ridge model on the features, trained on the inliers with
+        ``sample_weight_``. If fewer than two inliers (groups) have weight, it is trained on all
+        rows.
     intercept_ : ndarray of shape (k,)
-        Its intercept.
+        Intercepts of that model.
     featurizer_ : transformer or None
         The fitted featurizer; a KernelFeaturizer for "auto".
     classes_ : ndarray of shape (n_classes,)
-        Class labels; for classification only.
+        Class labels; only for classification.
     sources_ : ndarray of shape (n_sources,)
-        The sources, sorted; only if ``sources`` were passed, as the next two.
+        The sources in sorted order. This attribute and the next two exist only if ``sources`` were
+        passed to `fit`.
     source_weight_ : ndarray of shape (n_sources,)
-        Weight of every source relative to its start weight; mean 1 over the rows.
+        Weight of every source relative to its start weight, with mean 1 over the rows.
     source_probability_ : ndarray of shape (n_sources,)
         Share of every source in the sum of the weights.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if they are all strings.
+        Names of the columns of X, if all of them are strings.
 
     See Also
     --------
-    DivaReweighter : Trains an estimator on weighted rows.
+    DivaReweighter : Train an estimator with learned sample weights.
 
     Notes
     -----
@@ -123,8 +148,8 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     and leave-one-out predictions are :math:`r_i + t_i`, with :math:`t_i` the one-hot label or the
     target. See :class:`DivaReweighter` for the derivative.
 
-    Labels are part of what is judged, so there is no ``predict``: `fit_predict` judges the training
-    rows, `score_labels` new ones.
+    The labels are part of the data that are scored, so there is no ``predict``. Use `fit_predict`
+    for the training rows and `score_labels` for new rows.
 
     References
     ----------
@@ -145,28 +170,31 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     array([0, 0])
     """
 
-    _parameter_constraints: dict = {
-        "criterion": [StrOptions({"auto", "probability", "derivative", "residual"})],
+    _parameter_constraints: ClassVar[dict] = {
+        "criterion": [StrOptions({"auto", *LABEL_SCORES})],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         **BaseDiva._parameter_constraints,
     }
-
     _fitted_private = ("_feature_map", "_target", "_index", "_label_score")
+
+    _target: Target
+    _index: Any
+    _label_score: LabelScore
 
     def __init__(
         self,
         *,
-        criterion="auto",
-        contamination="auto",
-        featurizer="auto",
-        alpha="auto",
-        loss="auto",
-        fit_intercept=True,
-        device=None,
-        dtype=None,
-        batch_size="auto",
-        random_state=None,
-        verbose=0,
+        criterion: str = "auto",
+        contamination: str | float = "auto",
+        featurizer: Any = "auto",
+        alpha: str | float = "auto",
+        loss: Any = "auto",
+        fit_intercept: bool = True,
+        device: str | None = None,
+        dtype: str | None = None,
+        batch_size: str | int = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.criterion = criterion
         self.contamination = contamination
@@ -183,37 +211,38 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        groups=None,
-        sources=None,
-        validation_weight=None,
-        X_val=None,
-        y_val=None,
-    ):
+        groups: ArrayLike | None = None,
+        sources: ArrayLike | None = None,
+        validation_weight: ArrayLike | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
         """Score the labels of the training rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows: array, dataframe or tensor.
+            Training rows: an array, a dataframe or a tensor.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets: floats with a fraction are targets, all else
-            classes, unless ``criterion`` is "residual".
+            Labels of any type, or regression targets. Floats with a fractional part are regression
+            targets, and everything else is classes, unless ``criterion`` is "residual".
         sample_weight : array-like of shape (n_samples,), default=None
-            Start weights, scaled to mean 1.
+            Start weights, which are scaled to mean 1.
         groups : array-like of shape (n_samples,), default=None
-            Rows of one group are left out together.
+            Group of every row. The rows of a group are left out together.
         sources : array-like of shape (n_samples,), default=None
-            Rows of one source share one curated weight.
+            Source of every row. The rows of a source share one curated weight.
         validation_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the mean loss: who judges, and how much. 0 for rows that train
-            but do not judge, as augmented copies. None: ``sample_weight``.
+            Weights of the rows in the mean leave-one-out loss. Rows with weight 0, such as
+            augmented copies, are trained on but not evaluated. If None, ``sample_weight``.
         X_val : array-like of shape (n_val, n_features) or tuple of one, default=None
-            Validation rows: their mean loss replaces the leave-one-out loss in the derivative. In a
-            search pass ``(X_val,)``: it would slice an array that has as many rows as X.
+            Validation rows, whose mean loss replaces the leave-one-out loss
+            in the derivative. In a parameter
+            search, pass ``(X_val,)``, because a search slices arrays that have as many rows as X.
         y_val : array-like of shape (n_val,) or (n_val, n_targets) or tuple of one, default=None
             Labels of the validation rows.
 
@@ -225,37 +254,35 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         Raises
         ------
         ValueError
-            If an argument is not as described; if ``alpha`` is too small even for float64. The
-            detector is then left as it was.
+            If an argument is not as described, or if ``alpha`` is too small even for float64. The
+            detector is then left unchanged.
         """
-        metadata = {
-            "groups": groups, "sources": sources, "validation_weight": validation_weight,
-            "X_val": X_val, "y_val": y_val,
-        }  # fmt: skip
-        classes = False if self.criterion == "residual" else None
-        data, feature_map = self._read(X, y, sample_weight, classes=classes, **metadata)
-        criterion = make_criterion(self.criterion, data.target)
-        posed = self._pose(data, feature_map)
-        verdict = criterion.judge(posed)
-        offset = self._offset(verdict.scores, criterion)
-        coef, intercept = _inlier_ridge(posed, data, verdict, verdict.scores <= offset)
-        predictions = to_host(verdict.loo_predictions)
+        data, feature_map = self._validate_fit(
+            X, y, sample_weight=sample_weight, groups=groups, sources=sources,
+            validation_weight=validation_weight, X_val=X_val, y_val=y_val,
+            classes=False if needs_numbers(self.criterion) else None,
+        )  # fmt: skip
+        label_score = make_label_score(self.criterion, data.target)
+        adapter = self._build_adapter(data, feature_map)
+        result = label_score.fit(adapter)
+        if self.contamination == "auto":
+            threshold = label_score.threshold
+        else:
+            threshold = float(np.quantile(result.scores, 1 - self.contamination))
+        coef, intercept = _inlier_ridge(adapter, data, result, result.scores <= threshold)
+        predictions = to_host(result.final.loo_predictions)
         fitted = {
-            "outlier_scores_": verdict.scores,
-            "threshold_": offset,
-            "loo_predictions_": predictions,
-            "suggested_label_": data.target.decode(predictions),
-            "coef_": coef,
-            "intercept_": intercept,
-            "_label_score": criterion,
-            "_target": data.target,
-            "_index": data.index,
-            **verdict.extra,
-        }
-        return self._adopt(data, posed, verdict.start, verdict.factor, **fitted)
+            "outlier_scores_": result.scores, "threshold_": threshold,
+            "loo_predictions_": predictions, "suggested_label_": data.target.decode(predictions),
+            "coef_": coef, "intercept_": intercept, "_label_score": label_score,
+            "_target": data.target, "_index": data.index, **result.extra,
+        }  # fmt: skip
+        return self._store_weights(data, adapter, result.start, result.relative_weight, **fitted)
 
-    def fit_predict(self, X, y, sample_weight=None, **metadata):
-        """Score the labels of the training rows and say which are outliers.
+    def fit_predict(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **metadata: Any
+    ) -> np.ndarray:
+        """Score the labels of the training rows and return which rows are outliers.
 
         Parameters
         ----------
@@ -271,24 +298,127 @@ class DivaOutlierDetector(JudgementMixin, OutlierMixin, BaseDiva):
         Returns
         -------
         ndarray of shape (n_samples,)
-            -1 where ``outlier_scores_ > threshold_``, else 1.
+            -1 where ``outlier_scores_ > threshold_``, otherwise 1.
         """
         self.fit(X, y, sample_weight, **metadata)
         return np.where(self.outlier_scores_ > self.threshold_, -1, 1)
 
-    def _offset(self, scores, criterion):
-        if self.contamination == "auto":
-            return criterion.offset
-        return float(np.quantile(scores, 1 - self.contamination))
+    def label_issues(self) -> Any:
+        """Return a table of all training rows, in input order.
 
-    def _what_is_lost(self):
-        return "No row was dropped: the next step of a Pipeline gets all of X and y."
+        Returns
+        -------
+        pandas.DataFrame of n_samples rows
+            It has the index of the training data, if there is one, and the columns is_label_issue
+            (bool), score (higher is worse), given_label, suggested_label and derivative (positive
+            if the row is detrimental). With several targets, the columns of labels are
+            given_label_0, suggested_label_0, given_label_1, and so on.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        check_is_fitted(self)
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "label_issues returns a pandas.DataFrame, and pandas is not installed. Install it "
+                "(pip install pandas), or read outlier_scores_ and suggested_label_."
+            ) from error
+        columns = {
+            "is_label_issue": self.outlier_scores_ > self.threshold_,
+            "score": self.outlier_scores_,
+        }
+        given, suggested = self._target.given, self.suggested_label_
+        if given.ndim == 1:
+            columns |= {"given_label": given, "suggested_label": suggested}
+        else:
+            for i in range(given.shape[1]):
+                columns[f"given_label_{i}"] = given[:, i]
+                columns[f"suggested_label_{i}"] = suggested[:, i]
+        columns["derivative"] = self.derivative_
+        return pd.DataFrame(columns, index=self._index)
+
+    def score_labels(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
+        """Score the labels of new rows, on the scale of ``outlier_scores_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            New rows.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their labels, which must be in ``classes_``, or their targets.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Labels with a score above ``threshold_`` are suspicious. For "probability", the scores
+            come from the ridge model with ``sample_weight_``. For "derivative", they are the
+            derivative with respect to the weight of a new row, at weight zero. For "residual", they
+            are residuals of the ridge model with the start weights, in the same standard
+            deviations. A training row of weight zero has the same score as a new row, except for
+            its leverage with "residual".
+
+        Raises
+        ------
+        ValueError
+            If X or y is not as in `fit`.
+        """
+        check_is_fitted(self)
+        rows = self._read_rows(X)
+        target = self._target.encode(y)
+        check_consistent_length(rows.X, target.given)
+        return self._label_score.score(rows, target)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the test score of a ridge model trained on the inliers, for parameter searches.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Test rows.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their labels or targets.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows in the score.
+
+        Returns
+        -------
+        float
+            Accuracy for classes, R^2 for targets.
+        """
+        check_is_fitted(self)
+        weight = to_host(sample_weight)
+        outputs = self._read_rows(X).linear_outputs(self.coef_, self.intercept_)
+        predicted = self._target.decode(outputs)
+        if not hasattr(self, "classes_"):
+            return r2_score(self._target.encode(y).given, predicted, sample_weight=weight)
+        # As for any classifier, a class that was not seen in `fit` counts as a wrong prediction.
+        given = read_labels(y)
+        check_consistent_length(predicted, given)
+        return float(np.average(given == predicted, weights=weight))
+
+    def _read_rows(self, X: Any) -> LazyFeatures:
+        feature_map = self._feature_map
+        X = check_X(self, X, numeric=feature_map.reads_numbers, reset=False)
+        return LazyFeatures(feature_map, X, self._target.n_outputs)
+
+    def _pipeline_warning(self) -> str:
+        return (
+            "No row was dropped: the next step of a Pipeline gets all of X and y. Use "
+            "DivaReweighter(estimator=...) as the last step instead."
+        )
 
 
-def _inlier_ridge(posed, data, verdict, inlier):
-    """Ridge trained on the inliers, or on all rows if at most one inlier (one group) has weight."""
-    weight = posed.start_weight * verdict.factor
-    inlier_weight = to_host(weight) * inlier
-    held = np.flatnonzero(inlier_weight)
+def _inlier_ridge(
+    adapter: Any, data: TrainingData, result: LabelScoreResult, is_inlier: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train on the inliers, or on all rows if at most one inlier (one group) has weight."""
+    weight = to_host(adapter.start_weight * result.relative_weight)
+    held = np.flatnonzero(weight * is_inlier)
     units = held if data.groups is None else data.groups[held]
-    return posed.ridge(inlier_weight if len(np.unique(units)) > 1 else weight)
+    if len(held) == np.count_nonzero(weight) or len(np.unique(units)) < 2:
+        return adapter.model((result.final.coef, result.final.intercept))
+    return adapter.ridge(weight * is_inlier)

@@ -1,8 +1,10 @@
-"""DivaReweighter: train an estimator on the data as if they had been curated."""
+"""DivaReweighter: training with learned sample weights."""
 
 from numbers import Integral, Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context, clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -10,112 +12,125 @@ from sklearn.utils.validation import _check_method_params
 
 from skdiva.arrays import to_host
 from skdiva.estimators._base import BaseDiva
-from skdiva.estimators._delegation import DelegationMixin
-from skdiva.estimators._kept_rows import rows_kept
-from skdiva.estimators._metadata import check_takes_weights, inner_fit_params
+from skdiva.estimators._inputs import TrainingData
+from skdiva.estimators._meta import DelegationMixin, check_takes_weights, inner_fit_params
+from skdiva.estimators._targets import ClassLabels
+
+# Weights are squared probabilities that labels are right, so this is a probability of one half.
+_KEPT = 0.25
 
 
 class DivaReweighter(DelegationMixin, BaseDiva):
     r"""Train an estimator with sample weights that lower the leave-one-out loss.
 
     A weighted ridge model on features of X has leave-one-out predictions in closed form, and so
-    has the derivative of their mean loss with respect to every sample weight. Rows lose weight if a
-    model of label noise, fitted to these predictions, takes their label for wrong, and by steps
-    against the derivative, if they make predictions for the other rows worse. The given estimator
-    is then trained with these weights. No validation set is needed and nothing is refitted on the
-    way.
+    has the derivative of their mean loss with respect to every sample weight. A row loses weight if
+    a model of label noise, fitted to these predictions, considers its label wrong. Steps against
+    the derivative then take weight from rows that make the predictions for other rows worse.
+    Finally, the given estimator is trained with these weights. No validation set is needed, and no
+    ridge model is refitted.
 
     Parameters
     ----------
     estimator : estimator instance, default=None
-        What is trained with the learned weights. It sees X as given. None learns the weights only.
+        Estimator to train with the learned weights. It receives X as passed to `fit`. If None, only
+        the weights are learned.
     featurizer : "auto", transformer or None, default="auto"
-        Features of the ridge model. "auto": linear or kernel features, whichever predict better
-        (:class:`~skdiva.features.KernelFeaturizer`); a dataframe may hold strings and categories.
-        None: X as it is. A transformer: what it makes of X, of shape (n_samples, p) and finite; X
-        may then hold whatever it (and ``estimator``) can take. If it offers ``initial_outputs(X)``
-        of shape (n_samples, k), the model is added to these.
+        Features of the ridge model. If "auto", a
+        :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
+        predict better; a dataframe may hold strings and categories. If None, X itself. If a
+        transformer, its output of shape (n_samples, p), which must be finite; X may then be
+        whatever the transformer and ``estimator`` accept. If the transformer has a method
+        ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge model is
+        added to these outputs.
     alpha : float or "auto", default="auto"
-        Ridge penalty, on the sum of weighted squared errors at mean weight 1. "auto": the one with
-        the smallest leave-one-out squared error on a log grid.
+        Ridge penalty. It is added to the sum of weighted squared errors, where the weights have
+        mean 1. If "auto", the value on a logarithmic grid with the smallest leave-one-out squared
+        error.
     loss : "auto", "log_loss", "squared_error" or object, default="auto"
-        Loss of the leave-one-out predictions. "auto": softmax cross-entropy for classes, squared
-        error for regression. An object must offer ``value(predictions, targets)``, shape (n,), and
-        ``derivative(predictions, targets)``, shape (n, k), for torch tensors of shape (n, k).
+        Loss of the leave-one-out predictions. If "auto", the softmax cross-entropy for classes and
+        the squared error for regression. An object must have the methods
+        ``value(predictions, targets)``, which returns shape (n,), and
+        ``derivative(predictions, targets)``, which returns shape (n, k), for torch tensors of shape
+        (n, k).
     learning_rate : "auto" or float, default="auto"
-        Size of a step, in units of the mean absolute derivative. "auto": chosen to do no harm, if
-        most rows are predicted rightly; else overlap of classes can pass for wrong labels. For
-        classes, weights are the squared probabilities that the labels are right, by a model of
-        label noise fitted to leave-one-out outputs, and one step of up to 0.5 follows, smaller if
-        less than a fifth of the labels seem wrong; no step if all seem right. With ``sources``:
-        steps that settle between the loss of the judges and what is known beforehand (see the
-        guide). For targets or with ``X_val``: steps of 0.25, as many
-        as lower the error (absolute, or of classes) of held-out rows by more than its standard
+        Size of a step, in units of the mean absolute derivative. If "auto", it is chosen so that it
+        does no harm as long as most rows are predicted correctly; otherwise, classes that overlap
+        can be mistaken for wrong labels. For classes, the weights are the squared probabilities
+        that the labels are right, according to a model of label noise fitted to leave-one-out
+        outputs. One step follows, of size 0.5 or, if less than a fifth of the labels seem wrong,
+        smaller. If all labels seem right, no step is taken. With ``sources``, the steps converge to
+        a balance of the leave-one-out loss and prior knowledge (see the user guide). For targets,
+        or with ``X_val``, the steps have size 0.25; the number of steps is the one that lowers the
+        error of held-out rows (absolute error, or share misclassified) by more than its standard
         error.
     max_iter : int, default=3
-        Largest number of steps; many steps overfit the leave-one-out loss.
+        Largest number of steps. Many steps overfit the leave-one-out loss.
     apply : {"sample_weight", "drop"}, default="sample_weight"
-        How ``estimator`` is trained: with the weights; or, for estimators that take none, on the
-        rows that kept at least a quarter of their start weight, which those do that are likelier
-        right than wrong (and on all rows of a class that kept none). Dropping hands on the user's
-        own weights, if the estimator takes any.
+        How ``estimator`` is trained. If "sample_weight", with the learned weights. If "drop", for
+        estimators that do not take weights, on the rows that kept at least a quarter of their start
+        weight, which are those whose labels are more likely right than wrong; if no row of a class
+        did, on all rows of the class. With "drop", ``estimator`` receives the ``sample_weight``
+        passed to `fit`, if it takes any.
     fit_intercept : bool, default=True
-        Whether the ridge model has an intercept, which is not penalised.
+        Whether the ridge model has an intercept, which is not penalized.
     device : str, default=None
-        "cpu", "cuda" or "cuda:<index>". None: where X is if that is a CUDA tensor, else CUDA if
-        there is one, else the CPU.
+        Device to compute on: "cpu", "cuda" or "cuda:<index>". If None, the device of X if that is a
+        CUDA tensor; otherwise CUDA if it is available, else the CPU.
     dtype : {"float32", "float64"}, default=None
-        Precision of the computation. None: float32 for float32, float16 or CUDA input, else
+        Precision of the computation. If None, float32 for float32, float16 or CUDA input, otherwise
         float64.
     batch_size : int or "auto", default="auto"
-        Rows worked on at a time.
+        Number of rows worked on at a time.
     random_state : int, RandomState instance or None, default=None
-        Decides which rows the kernels of ``featurizer="auto"`` start from. None is 0: the same call
-        gives the same answer.
+        Determines the landmarks of the kernels of ``featurizer="auto"``. None is the same as 0, so
+        that repeated calls give the same results.
     verbose : int, default=0
         If positive, a progress bar over the steps is shown.
 
     Attributes
     ----------
     sample_weight_ : ndarray of shape (n_samples,)
-        Learned weights, mean 1.
+        Learned weights; their mean is 1.
     derivative_ : ndarray of shape (n_samples,)
-        Derivative of ``loo_loss_`` with respect to the weights, at the start weights (user's
-        weights at mean 1, else all 1). Positive: the row is detrimental.
+        Derivative of ``loo_loss_`` with respect to the sample weights, at the start weights (those
+        passed to `fit`, scaled to mean 1, or 1 for all rows). If it is positive, the row is
+        detrimental.
     loo_loss_ : float
-        Mean leave-one-out loss at the start weights, weighted by ``validation_weight``; with
-        ``X_val``, the mean validation loss.
+        Mean leave-one-out loss at the start weights, weighted by ``validation_weight``. If
+        ``X_val`` is passed, the mean validation loss.
     loo_loss_path_ : ndarray of shape (`n_steps_` + 1,)
-        That loss at the start and after every step. With ``sources`` of classes it may rise: what
-        falls is the squared error at its best scale.
+        That loss at the start weights and after every step. With ``sources`` and classes it may
+        rise, because the steps lower the squared error of rescaled outputs instead.
     loo_predictions_ : ndarray of shape (n_samples, k)
         Leave-one-out outputs at the start weights, one column per class or target.
     alpha_ : float
-        Ridge penalty used.
+        Ridge penalty that was used.
     n_iter_ : int
-        Steps tried.
+        Number of steps that were tried.
     n_steps_ : int
-        Steps taken; 0 if none is worth it.
+        Number of steps that were taken; 0 if no step is an improvement.
     estimator_ : estimator
-        The trained estimator; None without one.
+        The trained estimator; None if ``estimator`` is None.
     featurizer_ : transformer or None
         The fitted featurizer; a KernelFeaturizer for "auto".
     classes_ : ndarray of shape (n_classes,)
-        Class labels; for classification only.
+        Class labels; only for classification.
     sources_ : ndarray of shape (n_sources,)
-        The sources, sorted; only if ``sources`` were passed, as the next two.
+        The sources in sorted order. This attribute and the next two exist only if ``sources`` were
+        passed to `fit`.
     source_weight_ : ndarray of shape (n_sources,)
-        Weight of every source relative to its start weight; mean 1 over the rows.
+        Weight of every source relative to its start weight, with mean 1 over the rows.
     source_probability_ : ndarray of shape (n_sources,)
         Share of every source in the sum of the weights.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if they are all strings.
+        Names of the columns of X, if all of them are strings.
 
     See Also
     --------
-    DivaOutlierDetector : Says which rows are wrong.
+    DivaOutlierDetector : Detect rows with wrong labels.
 
     Notes
     -----
@@ -131,10 +146,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         \frac{dL}{da_j} = - \sum_{i \ne j} H_{ij} \langle P_i, e_j \rangle
                           - \sum_{i \ne j} H_{ij}^2 s_i .
 
-    A weight of 2 is not the same as a repeated row: leaving out the row leaves out all of it, while
-    a repeated row leaves its twin.
+    A weight of 2 is not the same as a repeated row. Leaving out the weighted row leaves out all of
+    it, whereas a repeated row leaves its copy in the training set.
 
-    In a Pipeline this is to be the last step: weights cannot travel from step to step.
+    In a Pipeline, this estimator should be the last step, because weights are not passed from step
+    to step.
 
     References
     ----------
@@ -155,7 +171,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     array([0, 1, 2, 0])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods(["fit"]), None],
         **BaseDiva._parameter_constraints,
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
@@ -165,20 +181,20 @@ class DivaReweighter(DelegationMixin, BaseDiva):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        featurizer="auto",
-        alpha="auto",
-        loss="auto",
-        learning_rate="auto",
-        max_iter=3,
-        apply="sample_weight",
-        fit_intercept=True,
-        device=None,
-        dtype=None,
-        batch_size="auto",
-        random_state=None,
-        verbose=0,
+        featurizer: Any = "auto",
+        alpha: str | float = "auto",
+        loss: Any = "auto",
+        learning_rate: str | float = "auto",
+        max_iter: int = 3,
+        apply: str = "sample_weight",
+        fit_intercept: bool = True,
+        device: str | None = None,
+        dtype: str | None = None,
+        batch_size: str | int = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
     ):
         self.estimator = estimator
         self.featurizer = featurizer
@@ -197,43 +213,44 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        groups=None,
-        sources=None,
-        validation_weight=None,
-        X_val=None,
-        y_val=None,
-        **fit_params,
-    ):
+        groups: ArrayLike | None = None,
+        sources: ArrayLike | None = None,
+        validation_weight: ArrayLike | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        **fit_params: Any,
+    ) -> Self:
         """Learn the weights and train the estimator with them.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows: array, dataframe or tensor.
+            Training rows: an array, a dataframe or a tensor.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets. The tag of ``estimator`` says which; without
-            one, floats with a fraction are regression targets. Several targets need an estimator
-            that takes them, or none.
+            Labels of any type, or regression targets. The tags of ``estimator`` decide which of
+            them; without an estimator, floats with a fractional part are regression targets.
+            Several targets require an estimator that accepts them, or no estimator.
         sample_weight : array-like of shape (n_samples,), default=None
-            Start weights, scaled to mean 1.
+            Start weights, which are scaled to mean 1.
         groups : array-like of shape (n_samples,), default=None
-            Rows of one group are left out together.
+            Group of every row. The rows of a group are left out together.
         sources : array-like of shape (n_samples,), default=None
-            Rows of one source share one weight.
+            Source of every row. The rows of a source share one weight.
         validation_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the mean loss: who judges, and how much. 0 for rows that train
-            but do not judge, as augmented copies. None: ``sample_weight``.
+            Weights of the rows in the mean leave-one-out loss. Rows with weight 0, such as
+            augmented copies, are trained on but not evaluated. If None, ``sample_weight``.
         X_val : array-like of shape (n_val, n_features) or tuple of one, default=None
-            Validation rows: their mean loss replaces the leave-one-out loss. In a search pass
-            ``(X_val,)``: it would slice an array that has as many rows as X.
+            Validation rows, whose mean loss replaces the leave-one-out loss. In a parameter
+            search, pass ``(X_val,)``, because a search slices arrays that have as many rows as X.
         y_val : array-like of shape (n_val,) or (n_val, n_targets) or tuple of one, default=None
             Labels of the validation rows.
         **fit_params : dict
-            Passed to the `fit` of ``estimator``; with metadata routing on, what it requests.
+            Passed to the `fit` of ``estimator``. If metadata routing is enabled, the metadata that
+            it requests.
 
         Returns
         -------
@@ -243,8 +260,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Raises
         ------
         ValueError
-            If an argument is not as described; if ``estimator`` takes no weights; if ``alpha`` is
-            too small even for float64. The estimator is then left as it was.
+            If an argument is not as described, if ``estimator`` does not take weights, or if
+            ``alpha`` is too small even for float64. The estimator is then left unchanged.
         """
         if self.estimator is not None and self.apply == "sample_weight":
             check_takes_weights(self.estimator)
@@ -253,11 +270,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             "X_val": X_val, "y_val": y_val,
         }  # fmt: skip
         several = self.estimator is None or get_tags(self.estimator).target_tags.multi_output
-        data, feature_map = self._read(
-            X, y, sample_weight, inner=self.estimator, several=several, **metadata
+        data, feature_map = self._validate_fit(
+            X, y, sample_weight=sample_weight, inner=self.estimator, several=several, **metadata
         )
-        posed = self._pose(data, feature_map)
-        descent = posed.descend()
+        adapter = self._build_adapter(data, feature_map)
+        descent = adapter.descend()
         fitted = {
             "loo_predictions_": to_host(descent.start.loo_predictions),
             "loo_loss_path_": np.asarray(descent.loss_path),
@@ -265,32 +282,46 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             "n_steps_": descent.n_steps,
             "estimator_": self._train(data, descent, metadata, fit_params),
         }
-        return self._adopt(data, posed, descent.start, descent.factor, **fitted)
+        return self._store_weights(data, adapter, descent.start, descent.relative_weight, **fitted)
 
-    def _train(self, data, descent, metadata, fit_params):
+    def _train(self, data: TrainingData, descent: Any, metadata: dict, fit_params: dict) -> Any:
         """Fit a clone of the inner estimator, with the weights or on the rows that kept theirs."""
         if self.estimator is None:
             if fit_params:
                 raise TypeError(
-                    f"fit got unexpected argument(s) {sorted(fit_params)}: they are for the inner "
-                    "estimator, and estimator=None. Pass estimator=... or leave them out."
+                    f"fit got unexpected argument(s) {sorted(fit_params)}. They are passed to the "
+                    "inner estimator, but estimator=None. Pass estimator=... or omit them."
                 )
             return None
-        X, y = data.X, data.y
-        handed_on = data.sample_weight
+        X, y, weight = data.X, data.y, data.sample_weight
         if self.apply == "sample_weight":
-            handed_on = to_host(descent.sample_weight)
+            weight = to_host(descent.sample_weight)
         else:
-            rows = rows_kept(data, to_host(descent.factor))
+            rows = _kept_rows(data, to_host(descent.relative_weight))
             validation = {name: metadata[name] for name in ("X_val", "y_val")}
             metadata = _check_method_params(X, metadata, rows) | validation
             fit_params = _check_method_params(X, fit_params, rows)
-            handed_on = None if handed_on is None else handed_on[rows]
+            weight = None if weight is None else weight[rows]
             X, y = _safe_indexing(indexable(X)[0], rows), y[rows]
-        params = inner_fit_params(self, handed_on, metadata, fit_params)
+        params = inner_fit_params(self, weight, metadata, fit_params)
         return clone(self.estimator).fit(X, y, **params)
 
-    def _what_is_lost(self):
-        if self.estimator is None:
-            return "The learned weights do not reach the next step of a Pipeline: it gets X alone."
-        return None
+    def _pipeline_warning(self) -> str | None:
+        if self.estimator is not None:
+            return None
+        return (
+            "The learned weights do not reach the next step of a Pipeline: it gets X alone. Use "
+            "DivaReweighter(estimator=...) as the last step instead."
+        )
+
+
+def _kept_rows(data: TrainingData, relative_weight: np.ndarray) -> np.ndarray:
+    """Return positions of rows that kept their weight, and of all rows of classes without any."""
+    held = np.ones(len(relative_weight), dtype=bool)
+    if data.sample_weight is not None:
+        held = data.sample_weight > 0
+    kept = held & (relative_weight >= _KEPT)
+    if isinstance(data.target, ClassLabels):
+        codes = data.target.codes
+        kept |= held & (np.bincount(codes, weights=kept) == 0)[codes]
+    return np.flatnonzero(kept)

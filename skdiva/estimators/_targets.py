@@ -1,6 +1,8 @@
-"""What y holds: classes or numbers, and how later labels are coded like the first ones."""
+"""Class labels and regression targets, and how later labels are encoded like those of `fit`."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
@@ -11,44 +13,90 @@ from sklearn.utils.multiclass import check_classification_targets
 from skdiva.arrays import is_missing, to_host
 
 
+class Target(ABC):
+    """Validated y: the target of every row."""
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """Number of outputs of the ridge model."""
+
+    @property
+    @abstractmethod
+    def given(self) -> np.ndarray:
+        """The labels or targets as in y, of shape (n,) or (n, k)."""
+
+    @property
+    @abstractmethod
+    def dense(self) -> np.ndarray:
+        """Numbers that the ridge model is fitted to, of shape (n, k)."""
+
+    @abstractmethod
+    def select(self, rows: Any) -> Self:
+        """Return the targets of some rows, given as a slice or as positions."""
+
+    @abstractmethod
+    def append(self, other: Self) -> Self:
+        """Return these targets followed by others that were encoded like them."""
+
+    @abstractmethod
+    def encode(self, y: Any, name: str = "y") -> Self:
+        """Validate and encode labels or targets that were not seen in `fit`."""
+
+    @abstractmethod
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Return what outputs (n, k) predict, in the form of y."""
+
+    @abstractmethod
+    def to_core(self, compute: Any, initial_outputs: Any = None) -> Any:
+        """Return the targets as tensors, for the core.
+
+        Parameters
+        ----------
+        compute : Compute
+        initial_outputs : array or tensor of shape (n, k) or None
+
+        Returns
+        -------
+        skdiva.loo.ClassTargets or skdiva.loo.ValueTargets
+        """
+
+
 @dataclass
-class Classes:
-    """Labels of any type and their codes."""
+class ClassLabels(Target):
+    """Class labels of any type, and their integer codes."""
 
     classes: np.ndarray  # (k,), sorted
     codes: np.ndarray  # (n,), int64
 
     @property
-    def n_outputs(self):
-        """Number of classes: two classes are two one-hot columns."""
+    def n_outputs(self) -> int:
+        """Number of classes. Two classes have two one-hot columns."""
         return len(self.classes)
 
-    def select(self, rows):
-        """Return the labels of some rows, a slice or positions."""
-        return Classes(self.classes, self.codes[rows])
-
-    def append(self, other):
-        """Return these labels and others that were coded like them."""
-        return Classes(self.classes, np.concatenate([self.codes, other.codes]))
+    @property
+    def given(self) -> np.ndarray:
+        """The labels (n,)."""
+        return self.classes[self.codes]
 
     @property
-    def dense(self):
+    def dense(self) -> np.ndarray:
         """One-hot columns (n, k)."""
         return np.eye(self.n_outputs)[self.codes]
 
-    @property
-    def given(self):
-        """The labels themselves."""
-        return self.classes[self.codes]
+    def select(self, rows: Any) -> Self:
+        """Return the labels of some rows, given as a slice or as positions."""
+        return type(self)(self.classes, self.codes[rows])
 
-    def decode(self, outputs):
-        """Return the class with the largest output of every row."""
-        return self.classes[outputs.argmax(axis=1)]
+    def append(self, other: Self) -> Self:
+        """Return these labels followed by others that were encoded like them."""
+        return type(self)(self.classes, np.concatenate([self.codes, other.codes]))
 
-    def encode(self, y, name="y"):
-        """Code labels that arrive later; unknown ones are an error."""
+    def encode(self, y: Any, name: str = "y") -> Self:
+        """Encode labels that were not seen in `fit`; unknown classes are an error."""
         labels = read_labels(y, name).tolist()
-        # By equality: a cast to the dtype of the classes would cut strings and round numbers.
+        # Labels are looked up, because a cast to the dtype of the classes would truncate strings
+        # and round numbers.
         known = {label: code for code, label in enumerate(self.classes.tolist())}
         unknown = {label for label in labels if label not in known}
         if unknown:
@@ -56,23 +104,54 @@ class Classes:
                 f"{name} holds labels that the training y does not: {sorted(unknown, key=str)!r}. "
                 f"Expected labels out of {self.classes.tolist()!r}."
             )
-        return Classes(self.classes, np.array([known[label] for label in labels], dtype=np.int64))
+        codes = np.array([known[label] for label in labels], dtype=np.int64)
+        return type(self)(self.classes, codes)
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the class with the largest output of every row."""
+        return self.classes[outputs.argmax(axis=1)]
+
+    def to_core(self, compute: Any, initial_outputs: Any = None) -> Any:
+        """Return the labels as tensors, for the core."""
+        from skdiva.loo import ClassTargets
+
+        if initial_outputs is not None:
+            initial_outputs = compute.floats(initial_outputs)
+        return ClassTargets(compute.codes(self.codes), len(self.classes), initial_outputs)
 
 
 @dataclass
-class Numbers:
+class RegressionTargets(Target):
     """Regression targets."""
 
     values: np.ndarray  # (n, k), float64
     flat: bool  # whether y was one-dimensional
 
     @property
-    def n_outputs(self):
-        """Number of targets."""
+    def n_outputs(self) -> int:
+        """Number of targets per row."""
         return self.values.shape[1]
 
-    def encode(self, y, name="y"):
-        """Check targets that arrive later."""
+    @property
+    def given(self) -> np.ndarray:
+        """The targets in the shape of y."""
+        return self.decode(self.values)
+
+    @property
+    def dense(self) -> np.ndarray:
+        """The targets (n, k)."""
+        return self.values
+
+    def select(self, rows: Any) -> Self:
+        """Return the targets of some rows, given as a slice or as positions."""
+        return type(self)(self.values[rows], self.flat)
+
+    def append(self, other: Self) -> Self:
+        """Return these targets followed by others."""
+        return type(self)(np.concatenate([self.values, other.values]), self.flat)
+
+    def encode(self, y: Any, name: str = "y") -> Self:
+        """Validate targets that were not seen in `fit`."""
         values = check_array(
             to_host(y), ensure_2d=False, dtype=np.float64, input_name=name, allow_nd=True
         )
@@ -82,36 +161,26 @@ class Numbers:
                 f"{name} has {values.shape[1]} target(s) per row, but the training y has "
                 f"{self.n_outputs}. Pass {name} of shape (n, {self.n_outputs})."
             )
-        return Numbers(values, self.flat)
+        return type(self)(values, self.flat)
 
-    def select(self, rows):
-        """Return the targets of some rows, a slice or positions."""
-        return Numbers(self.values[rows], self.flat)
-
-    def append(self, other):
-        """Return these targets and others."""
-        return Numbers(np.concatenate([self.values, other.values]), self.flat)
-
-    def decode(self, outputs):
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return outputs (n, k) in the shape of y."""
         return outputs[:, 0] if self.flat else outputs
 
-    @property
-    def dense(self):
-        """The targets, (n, k)."""
-        return self.values
+    def to_core(self, compute: Any, initial_outputs: Any = None) -> Any:
+        """Return the targets as tensors, for the core."""
+        from skdiva.loo import ValueTargets
 
-    @property
-    def given(self):
-        """Return the targets in the shape of y."""
-        return self.decode(self.values)
+        if initial_outputs is not None:
+            initial_outputs = compute.floats(initial_outputs)
+        return ValueTargets(compute.floats(self.values, "float64"), initial_outputs)
 
 
-def holds_classes(y, estimator=None):
-    """Whether y is to be read as classes.
+def holds_classes(y: Any, estimator: Any = None) -> bool:
+    """Return whether y is to be read as classes.
 
-    The inner estimator's tag decides. Without one, floats with a fraction are regression targets
-    and everything else is classes.
+    If there is an inner estimator, its tag decides. Otherwise, floats with a fractional part are
+    regression targets, and everything else is classes.
     """
     if estimator is not None and (is_classifier(estimator) or is_regressor(estimator)):
         return is_classifier(estimator)
@@ -121,28 +190,28 @@ def holds_classes(y, estimator=None):
     return not np.any(np.isfinite(y) & (y != np.floor(y)))
 
 
-def check_y(y, *, classes, several):
-    """Validate y, in scikit-learn's own words.
+def check_y(y: Any, *, classes: bool, several: bool) -> tuple[np.ndarray, Target]:
+    """Validate y with the checks and messages of scikit-learn.
 
     Parameters
     ----------
     y : array-like
     classes : bool
-        Whether it is to be read as classes.
+        Whether y is to be read as classes.
     several : bool
-        Whether regression takes several targets.
+        Whether several regression targets are allowed.
 
     Returns
     -------
     y : ndarray of shape (n,) or (n, k)
-        What an inner estimator is trained on.
-    target : Classes or Numbers
+        The y for an inner estimator.
+    target : ClassLabels or RegressionTargets
     """
     if classes:
         labels = read_labels(y)
         if labels.dtype.kind == "f":
             check_classification_targets(labels)
-        return labels, _encode(labels)
+        return labels, _encode_classes(labels)
     y = _as_array(y, "y")
     if not several or y.ndim != 2:
         y = column_or_1d(y, warn=True)
@@ -153,18 +222,18 @@ def check_y(y, *, classes, several):
             f"Expected numbers in y for regression, got dtype {y.dtype}: {error}. Convert y to "
             "numbers, or use a classifier."
         ) from error
-    return y, Numbers(values.reshape(len(y), -1), y.ndim == 1)
+    return y, RegressionTargets(values.reshape(len(y), -1), y.ndim == 1)
 
 
-def read_labels(y, name="y"):
-    """Return labels of any type as an array (n,), none of them missing."""
+def read_labels(y: Any, name: str = "y") -> np.ndarray:
+    """Return labels of any type as an array (n,); missing labels are an error."""
     if y is None:
         raise ValueError(f"Expected labels in {name}, got None. Pass one label per row.")
     return column_or_1d(refuse_missing(y, name), warn=True)
 
 
-def refuse_missing(labels, name):
-    """Return labels as an array; missing ones are an error."""
+def refuse_missing(labels: Any, name: str) -> np.ndarray:
+    """Return labels as an array; missing labels are an error."""
     labels = np.asarray(to_host(labels))
     if labels.dtype.kind in "OMm" and labels.ndim:
         missing = [row for row, label in enumerate(labels.ravel()) if is_missing(label)]
@@ -176,7 +245,7 @@ def refuse_missing(labels, name):
     return _as_array(labels, name)
 
 
-def _encode(labels):
+def _encode_classes(labels: np.ndarray) -> ClassLabels:
     encoder = LabelEncoder()
     try:
         codes = encoder.fit_transform(labels).astype(np.int64, copy=False)
@@ -189,11 +258,11 @@ def _encode(labels):
     if len(encoder.classes_) < 2:
         raise ValueError(
             "Expected y with at least two classes, got only one class: "
-            f"{encoder.classes_.tolist()[0]!r}. Nothing can be learned from it; add rows of "
+            f"{encoder.classes_.tolist()[0]!r}. Nothing can be learned from one class; add rows of "
             "another class."
         )
-    return Classes(encoder.classes_, codes)
+    return ClassLabels(encoder.classes_, codes)
 
 
-def _as_array(y, name):
+def _as_array(y: Any, name: str) -> np.ndarray:
     return check_array(to_host(y), ensure_2d=False, dtype=None, input_name=name, allow_nd=True)

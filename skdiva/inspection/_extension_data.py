@@ -61,6 +61,8 @@ def extension_data(
     dict of str to object
         Keyword arguments of ExtensionDisplay.
     """
+    from skdiva.estimators import loss_paths  # loads torch
+
     check_count("n_repeats", n_repeats)
     is_tested = any(rows[name] is not None for name in _TEST_ROWS)
     rows = _rows_at_extender(extender, _complete(rows, _FIT_ROWS + _TEST_ROWS * is_tested))
@@ -69,7 +71,7 @@ def extension_data(
     orders = _random_orders(len(last.ranking_), n_repeats, random_state)
     curves = {}
     # Called even without orders, because it also checks that the rows are those of the fit.
-    losses = last._losses_in(orders, {name: rows[name] for name in _FIT_ROWS + _OTHERS})
+    losses = loss_paths(last, {name: rows[name] for name in _FIT_ROWS + _OTHERS}, orders)
     if orders:
         curves["random_loss"] = losses
     if test_errors is not None:

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from skdiva.arrays._containers import (
+from skdiva.arrays import (
+    all_finite,
+    choose_device,
+    choose_dtype,
     is_tensor,
     refuse_mixed_devices,
     row_index,
     to_host,
+    to_tensor,
     without_graph,
 )
-from skdiva.arrays._convert import all_finite, choose_device, choose_dtype, to_tensor
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.datasets import make_classification, make_regression
 
-from skdiva.loo._brute_force import brute_force_derivative, brute_force_loo
+from skdiva.loo import brute_force_derivative, brute_force_loo
 
 
 def classes(n=80, k=3, wrong=8, seed=0):

@@ -12,9 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import QuantileTransformer, StandardScaler, TargetEncoder
 
 from skdiva import DivaExtender
-from skdiva.estimators._added_losses import added_losses
+from skdiva.estimators import loss_paths
 from skdiva.features import JacobianFeaturizer
-from skdiva.loo._brute_force import brute_force_loo
+from skdiva.loo import brute_force_loo
 from tests.estimators.data import classes, numbers
 
 N_CORE, N_POOL = 40, 100
@@ -70,7 +70,7 @@ def test_the_own_order_gives_the_path(others, features, evaluate_on):
     rows = rows_of(X, Y, **ROWS[others])
     extender = fitted(rows, evaluate_on=evaluate_on, featurizer=FEATURES[features], dtype="float64")
     before = copy.deepcopy(vars(extender))
-    (found,) = added_losses(extender, rows, [own_order(extender)])
+    (found,) = loss_paths(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
     assert vars(extender).keys() == before.keys()
     assert extender.alpha == before["alpha"] == "auto"
@@ -81,7 +81,7 @@ def test_the_own_order_gives_the_path(others, features, evaluate_on):
 def test_float32(features, evaluate_on, device):
     rows = rows_of(X.astype(np.float32), Y, **GROUPS)
     extender = fitted(rows, evaluate_on=evaluate_on, featurizer=FEATURES[features], device=device)
-    (found,) = added_losses(extender, rows, [own_order(extender)])
+    (found,) = loss_paths(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-4)
 
 
@@ -90,17 +90,15 @@ def test_float32(features, evaluate_on, device):
 def test_regression(evaluate_on, targets):
     rows = rows_of(*numbers(140, targets, wrong=0))
     extender = fitted(rows, evaluate_on=evaluate_on)
-    (found,) = added_losses(extender, rows, [own_order(extender)])
+    (found,) = loss_paths(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
 
 
 @pytest.mark.parametrize("evaluate_on", ["all", "core"])
-def test_a_large_pool_whose_features_are_made_in_blocks(evaluate_on, monkeypatch):
-    monkeypatch.setattr("skdiva.estimators._pool_sample._MOST_ROWS", 60)
-    monkeypatch.setattr("skdiva.estimators._pool_blocks._KEEP_SHARE", 0)
+def test_features_of_the_pool_that_are_computed_again_in_blocks(evaluate_on):
     rows = rows_of(X, Y, **GROUPS)
     extender = fitted(rows, evaluate_on=evaluate_on, batch_size=9)
-    (found,) = added_losses(extender, rows, [own_order(extender)])
+    (found,) = loss_paths(extender, rows, [own_order(extender)], kept_bytes=0)
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
 
 
@@ -115,7 +113,6 @@ class Counting(StandardScaler):
 
 
 def test_features_are_made_once_more_for_rows_that_are_added_alone(monkeypatch):
-    monkeypatch.setattr("skdiva.estimators._pool_blocks._KEEP_SHARE", 0)
     rows = rows_of(X, Y)
     how = {
         "evaluate_on": "core",
@@ -125,9 +122,9 @@ def test_features_are_made_once_more_for_rows_that_are_added_alone(monkeypatch):
     }
     extender = DivaExtender(**how).fit(**rows)
     monkeypatch.setattr(Counting, "sizes", [])
-    added_losses(extender, rows, [own_order(extender)] * 2)
-    # Core; pool, to be compared with that of the fit; the block of the row added, for every order.
-    assert Counting.sizes == [N_CORE, 25, 25, 25, 25, 25, 25]
+    loss_paths(extender, rows, [own_order(extender)] * 2, kept_bytes=0)
+    # Core; pool, to be compared with that of the fit; the row added, for every order.
+    assert Counting.sizes == [N_CORE, 25, 25, 25, 25, 1, 1]
 
 
 @pytest.mark.parametrize("container", [pd.DataFrame, torch.from_numpy, list])
@@ -137,7 +134,7 @@ def test_containers(container):
     rows["y_pool"] = (np.array(["a", "b", "c"])[rows["y_pool"]],)
     rows["y"], rows["X_pool"] = np.array(["a", "b", "c"])[rows["y"]], (rows["X_pool"],)
     extender = fitted(rows, estimator=LogisticRegression())
-    (found,) = added_losses(extender, rows, [own_order(extender)])
+    (found,) = loss_paths(extender, rows, [own_order(extender)])
     assert_allclose(found, extender.loo_loss_path_, rtol=1e-9)
 
 
@@ -164,7 +161,7 @@ def test_other_orders_are_refits(evaluate_on):
     rows = rows_of(X, Y)
     extender = fitted(rows, evaluate_on=evaluate_on, **PLAIN)
     orders = [np.random.default_rng(seed).permutation(N_POOL) for seed in range(3)]
-    found = added_losses(extender, rows, orders)
+    found = loss_paths(extender, rows, orders)
     assert found.shape == (3, len(extender.n_added_))
     for order, losses in zip(orders, found, strict=True):
         expected = [refitted_loss(order[:size], evaluate_on) for size in extender.n_added_]
@@ -179,7 +176,7 @@ def test_an_extender_that_added_nothing():
     rows |= {name: rows[name][harms] for name in ("X_pool", "y_pool")}
     extender = DivaExtender(evaluate_on="core", **PLAIN).fit(**rows)
     assert_array_equal(extender.n_added_, [0])
-    found = added_losses(extender, rows, [np.arange(harms.sum())] * 2)
+    found = loss_paths(extender, rows, [np.arange(harms.sum())] * 2)
     assert_allclose(found, [[extender.loo_loss_]] * 2)
 
 
@@ -206,7 +203,7 @@ def test_an_extender_that_added_nothing():
 def test_rows_of_another_fit(fit, given, evaluate_on, n_orders):
     extender = fitted(rows_of(X, Y, **fit), evaluate_on=evaluate_on)
     with pytest.raises(ValueError, match=r"in their order; got rows with .* Pass X, y, X_pool"):
-        added_losses(extender, rows_of(X, Y, **fit) | given, [own_order(extender)] * n_orders)
+        loss_paths(extender, rows_of(X, Y, **fit) | given, [own_order(extender)] * n_orders)
 
 
 def test_the_last_rows_of_a_pool_in_another_order():
@@ -217,11 +214,11 @@ def test_the_last_rows_of_a_pool_in_another_order():
     order[~extender.support_] = order[~extender.support_][::-1]
     other = rows | {name: rows[name][order] for name in ("X_pool", "y_pool")}
     with pytest.raises(ValueError, match="in their order"):
-        added_losses(extender, other, [])
+        loss_paths(extender, other, [])
 
 
 def test_a_featurizer_that_treats_training_rows_differently():
     rows = rows_of(X.round(), Y)
     extender = fitted(rows, featurizer=TargetEncoder())
     with pytest.raises(ValueError, match="no rows, if the featurizer's transform does not"):
-        added_losses(extender, rows, [own_order(extender)])
+        loss_paths(extender, rows, [own_order(extender)])

@@ -45,8 +45,8 @@ def test_it_is_the_extension_of_the_core(batch_size, evaluate_on, device):
     model = DivaExtender(**how).fit(*CORE, **POOL)
     features, targets = block(*CORE)
     problem = Problem(features, targets, loss=LogLoss())
-    pool = [block(X_POOL, Y_POOL)]
-    expected = extend(problem, 2.0, pool, step=3, pool_judges=evaluate_on == "all")
+    pool, include_pool = block(X_POOL, Y_POOL), evaluate_on == "all"
+    expected = extend(problem, 2.0, pool, step=3, include_pool=include_pool)
     n_chosen = len(expected.chosen)
     assert 0 < n_chosen < 200
     assert_array_equal(model.select(n_chosen), expected.chosen)
@@ -104,19 +104,13 @@ def test_scores_of_pool_rows_are_their_derivatives(featurizer, dtype):
         assert_allclose(alone.score_rows(X_POOL, Y_POOL), scores, atol=tolerance * scale)
 
 
-def test_scores_in_blocks(monkeypatch):
+def test_scores_in_blocks():
+    """More rows than one block holds."""
     model = DivaExtender(**PLAIN).fit(*CORE)
-    whole = model.score_rows(np.tile(X_POOL, (6, 1)), np.tile(Y_POOL, 6))
-    monkeypatch.setattr("skdiva.estimators._new_row_scores._BLOCK_ELEMENTS", 1)
-    parts = model.score_rows(np.tile(X_POOL, (6, 1)), np.tile(Y_POOL, 6))
+    n_copies = 2**20 // (X_POOL.shape[1] * len(X_POOL)) + 2
+    whole = np.tile(model.score_rows(X_POOL, Y_POOL), n_copies)
+    parts = model.score_rows(np.tile(X_POOL, (n_copies, 1)), np.tile(Y_POOL, n_copies))
     assert_allclose(parts, whole, rtol=1e-10)
-
-
-def test_features_of_the_pool_that_do_not_fit(monkeypatch):
-    kept = DivaExtender(batch_size=9).fit(*CORE, **POOL)
-    monkeypatch.setattr("skdiva.estimators._pool_blocks._KEEP_SHARE", 0)
-    again = DivaExtender(batch_size=9).fit(*CORE, **POOL)
-    assert_array_equal(again.ranking_, kept.ranking_)
 
 
 @pytest.mark.parametrize("targets", [1, 2])

@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from skdiva import DivaExtender
 from skdiva.features import KernelFeaturizer
@@ -38,18 +39,18 @@ def test_features_and_penalty_are_chosen_on_core_and_pool(evaluate_on):
 
 
 @pytest.mark.parametrize("evaluate_on", ["all", "core"])
-def test_a_large_pool_is_sampled_for_the_choice(evaluate_on, monkeypatch):
-    whole = DivaExtender(evaluate_on=evaluate_on).fit(*CORE, **POOL)
-    monkeypatch.setattr("skdiva.estimators._pool_sample._MOST_ROWS", 60)
-    groups = np.arange(N_CORE) // 2
-    models = [DivaExtender(evaluate_on=evaluate_on, random_state=s) for s in (0, None, 1)]
+def test_a_large_pool_is_sampled_for_the_choice(evaluate_on):
+    X, y, truth = classes(12_000, wrong=0)
+    y[N_CORE::5] = (truth[N_CORE::5] + 1) % 3
+    core, groups = (X[:N_CORE], y[:N_CORE]), np.arange(N_CORE) // 2
+    how = {"evaluate_on": evaluate_on, "featurizer": StandardScaler(), "step": 3000}
+    models = [DivaExtender(random_state=s, **how) for s in (0, None, 1)]
     for model in models:
-        model.fit(*CORE, groups=groups, **POOL)
-        assert model.featurizer_.transform(X).shape[1] <= N_CORE + 60
+        model.fit(*core, groups=groups, X_pool=X[N_CORE:], y_pool=y[N_CORE:])
+        assert model.featurizer_.n_samples_seen_ == N_CORE + 10_000
         assert model.support_[::5].mean() < model.support_[1::5].mean() / 2
     assert_array_equal(models[0].ranking_, models[1].ranking_)
-    assert models[0].alpha_ != models[2].alpha_
-    assert whole.alpha_ not in {model.alpha_ for model in models}
+    assert models[0].featurizer_.mean_[0] != models[2].featurizer_.mean_[0]
 
 
 def test_a_small_core_judges_worse_than_everybody():

@@ -141,9 +141,10 @@ def test_other_outputs_than_classes(network, data):
         DivaOutlierDetector(featurizer=featurizer).fit(X, y % 2)
 
 
-def test_too_many_rows_for_memory(network, data, monkeypatch):
-    X, y, _ = data
-    monkeypatch.setattr("skdiva.estimators._linearized.free_bytes", lambda _device: 1000)
+def test_too_many_rows_for_memory():
+    """Inner products of 2 TiB, of a network with more parameters than there are rows."""
+    network = nn.Sequential(nn.Linear(4, 50_000), nn.Tanh(), nn.Linear(50_000, K)).double()
+    X, y = np.random.default_rng(0).normal(size=(100_000, 4)), np.arange(100_000) % K
     featurizer = JacobianFeaturizer(network, parameters="all", outputs="each")
-    with pytest.raises(ValueError, match=r"inner products of 42 rows, .* n_components"):
+    with pytest.raises(ValueError, match=r"inner products of 300000 rows, .* n_components"):
         DivaOutlierDetector(featurizer=featurizer).fit(X, y)

@@ -75,9 +75,9 @@ def test_drop_trains_on_the_rows_that_kept_a_quarter_of_their_weight(inner, lear
     problem = Problem(torch.from_numpy(X), ClassTargets(codes, 3), loss=LogLoss())
     start = problem, torch.ones(200, dtype=torch.float64), 2.0
     if learning_rate == "auto":
-        factor = learn_weights(*start, codes).factor
+        factor = learn_weights(*start, codes).relative_weight
     else:
-        factor = descend(*start, learning_rate=learning_rate, classes=codes).factor
+        factor = descend(*start, learning_rate=learning_rate, classes=codes).relative_weight
     kept = (factor >= 0.25).numpy()
     assert 0 < kept[:20].sum() + (~kept[20:]).sum() < 40  # not just the wrong ones, and few others
     alone = clone(inner).fit(X[kept], y[kept])

@@ -174,12 +174,15 @@ def test_few_judges_are_not_lost_to_the_sample_that_chooses_the_kernel(monkeypat
 BAD = {
     "negative": ({"validation_weight": np.r_[-1.0, np.ones(79)]}, "not negative, got -1.0"),
     "NaN": ({"validation_weight": np.r_[np.nan, np.ones(79)]}, "finite numbers.*got nan"),
-    "all zero": ({"validation_weight": np.zeros(80)}, "zero for all rows: nothing would judge"),
+    "all zero": (
+        {"validation_weight": np.zeros(80)},
+        "zero for all rows, so that there is no loss",
+    ),
     "too short": ({"validation_weight": np.ones(79)}, "expected 80, got 79"),
     "two columns": ({"validation_weight": np.ones((80, 2))}, "1d array"),
     "with X_val": (
         {"validation_weight": np.ones(80), "X_val": np.ones((2, 6)), "y_val": [0, 1]},
-        "with X_val none of them does",
+        "which X_val replaces",
     ),
 }
 

@@ -1,0 +1,240 @@
+"""Adapter between the estimators and the torch core.
+
+It is imported when something is fitted, not before, because it loads torch.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from skdiva.arrays import Compute, to_host
+from skdiva.estimators._feature_maps import FeatureMap
+from skdiva.estimators._inputs import TrainingData
+from skdiva.estimators._new_rows import NewRowDerivative
+from skdiva.estimators._pool import Pool
+from skdiva.estimators._pool_rows import PoolRows
+from skdiva.estimators._targets import ClassLabels, Target
+from skdiva.loo import (
+    Budget,
+    Curation,
+    Descent,
+    Extension,
+    FittedRidge,
+    JointGram,
+    JointProblem,
+    LogLoss,
+    Problem,
+    SquaredError,
+    choose_penalty,
+    curate,
+    descend,
+    descend_by_source,
+    extend,
+    learn_weights,
+)
+from skdiva.loo.weights import descend_with_early_stopping
+
+
+class CoreAdapter:
+    """A fit of an estimator as a ridge problem of the core, and its answers as arrays.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its parameters are read, and nothing is set.
+    data : TrainingData
+    feature_map : FeatureMap
+        Fitted.
+    compute : Compute
+        Device and dtype that the features were made for.
+    features : array or tensor of shape (n, p) or (n, k, p), or JointGram
+        Features of the training rows.
+    alpha : float, default=None
+        Ridge penalty. None: as the estimator's parameter says.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        data: TrainingData,
+        feature_map: FeatureMap,
+        compute: Compute,
+        features: Any,
+        alpha: float | None = None,
+    ):
+        self.estimator, self.data, self.feature_map = estimator, data, feature_map
+        is_gram = isinstance(features, JointGram)
+        self.compute = compute = compute.following(features.train if is_gram else features)
+        train = compute.finite_floats(features.train if is_gram else features)
+        validation = None
+        if data.target_val is not None:
+            val = features.validation if is_gram else feature_map.transform(data.X_val)
+            validation = compute.finite_floats(val), self._targets(data.X_val, data.target_val)
+        weight, validation_weight = data.sample_weight, data.validation_weight
+        start = train.new_ones(len(data.y)) if weight is None else compute.floats(weight)
+        if validation_weight is not None:
+            validation_weight = compute.floats(validation_weight)
+        elif weight is not None:
+            validation_weight = start
+        self.start_weight = start
+        self.labels = self.sources = None
+        if isinstance(data.target, ClassLabels):
+            self.labels = compute.codes(data.target.codes)
+        if data.sources is not None:
+            self.sources = compute.codes(data.sources)
+        self.features = JointGram(train) if is_gram else train
+        self.problem = self._make_problem(self.features, data, validation, validation_weight)
+        if alpha is None and estimator.alpha != "auto":
+            alpha = float(estimator.alpha)
+        self.alpha = choose_penalty(self.problem, start).alpha if alpha is None else alpha
+
+    def _make_problem(
+        self, features: Any, data: TrainingData, validation: Any, validation_weight: Any = None
+    ) -> Problem | JointProblem:
+        make = Problem if getattr(features, "ndim", 0) == 2 else JointProblem
+        batch_size = self.estimator.batch_size
+        return make(
+            features,
+            self._targets(data.X_checked, data.target),
+            loss=_loss(self.estimator.loss, data.target),
+            fit_intercept=self.estimator.fit_intercept,
+            validation_weight=validation_weight,
+            groups=None if data.groups is None else self.compute.codes(data.groups),
+            validation=validation,
+            budget=Budget(block_rows=None if batch_size == "auto" else batch_size),
+        )
+
+    def _targets(self, X: Any, target: Target) -> Any:
+        outputs = self.feature_map.initial_outputs(X, target.n_outputs)
+        return target.to_core(self.compute, outputs)
+
+    def fit_ridge(self) -> FittedRidge:
+        """Return the ridge model at the start weights."""
+        return FittedRidge(self.problem, self.start_weight, self.alpha)
+
+    def curate(self) -> Curation:
+        """Take weight from rows whose labels are probably wrong."""
+        assert self.labels is not None
+        start = self.problem, self.start_weight, self.alpha
+        return curate(*start, self.labels, sources=self.sources)
+
+    def descend(self) -> Descent:
+        """Learn the weights of a reweighter; a progress bar is shown if it is verbose."""
+        estimator, start = self.estimator, (self.problem, self.start_weight, self.alpha)
+        # Every step is evaluated, and so are the weights after the last step.
+        with _progress(estimator, estimator.max_iter + 1, "step") as bar:
+            settings: dict[str, Any] = {
+                "max_iter": estimator.max_iter,
+                "on_step": None if bar is None else partial(_show_step, bar),
+            }
+            if estimator.learning_rate != "auto":
+                settings |= {"sources": self.sources, "classes": self.labels}
+                return descend(*start, learning_rate=estimator.learning_rate, **settings)
+            if self.sources is not None:
+                return descend_by_source(*start, self.sources, labels=self.labels, **settings)
+            if self.data.target_val is not None or self.labels is None:
+                return descend_with_early_stopping(*start, classes=self.labels, **settings)
+            return learn_weights(*start, self.labels, **settings)
+
+    def extend(
+        self, core: TrainingData, pool: Pool | None, n_samples: int, kept_bytes: int | None = None
+    ) -> Extension:
+        """Add rows of a pool; a progress bar is shown if the extender is verbose.
+
+        Parameters
+        ----------
+        core : TrainingData
+            First rows of the adapter's data, which may be followed by rows of the pool.
+        pool : Pool or None
+        n_samples : int
+            Largest number of rows to add.
+        kept_bytes : int, default=None
+            As for `PoolRows`.
+        """
+        problem, rows = self.pool_problem(core, pool, kept_bytes)
+        with _progress(self.estimator, n_samples, "row") as bar:
+            return extend(
+                problem,
+                self.alpha,
+                rows,
+                include_pool=self.estimator.evaluate_on == "all",
+                step=self.estimator.step,
+                n_samples=n_samples,
+                on_batch=None if bar is None else lambda n_added, _: bar.update(n_added - bar.n),
+            )
+
+    def pool_problem(
+        self, core: TrainingData, pool: Pool | None, kept_bytes: int | None = None
+    ) -> tuple[Problem, tuple[Any, Any]]:
+        """Return the problem of the core, and features and targets of the pool."""
+        if isinstance(self.features, JointGram) or self.features.ndim == 3:
+            raise ValueError(
+                "DivaExtender expects features of shape (n, p), one row per sample; got features "
+                "per output. Use outputs='random' or parameters='last' of the featurizer."
+            )
+        features, rest = self.features.tensor_split([len(core.y)])
+        problem = self._make_problem(features, core, self.problem.validation)
+        assert isinstance(problem, Problem)
+        if pool is None:
+            return problem, (features[:0], problem.targets.select(slice(0, 0)))
+        known = rest if len(rest) == pool.n_rows else None
+        rows = PoolRows(self.feature_map, self.compute, pool, problem, known, kept_bytes)
+        return problem, (rows, rows.targets())
+
+    def ridge(self, sample_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients (p, k) and intercepts (k,) of the ridge model at other weights."""
+        weight = self.compute.floats(sample_weight)
+        return self.model(FittedRidge(self.problem, weight, self.alpha).coefficients)
+
+    def model(self, coefficients: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients of the features and intercepts as arrays, from those of the core."""
+        if self.feature_map.gram_only:
+            return self.feature_map.coef_from_duals(self.data.X_checked, *coefficients)
+        return to_host(coefficients[0]), to_host(coefficients[1])
+
+    def new_row_derivative(self, fit: FittedRidge) -> NewRowDerivative | None:
+        """Return the derivative of new rows; None if only inner products are known."""
+        if self.feature_map.gram_only:
+            return None
+        form = fit.new_row_form()
+        coef, intercept = self.model(fit.coefficients)
+        return NewRowDerivative(
+            type(form)(*map(torch.Tensor.double, form)),
+            coef.astype(np.float64),
+            intercept,
+            to_host(getattr(self.problem, "center", None)),
+        )
+
+
+def _loss(loss: Any, target: Target) -> Any:
+    if loss == "auto":
+        return LogLoss() if isinstance(target, ClassLabels) else SquaredError()
+    if loss == "squared_error":
+        return SquaredError()
+    if loss != "log_loss":
+        return loss
+    if not isinstance(target, ClassLabels):
+        raise ValueError(
+            "loss='log_loss' expects y with classes, got y with regression targets. "
+            "Use loss='squared_error' or 'auto'."
+        )
+    return LogLoss()
+
+
+@contextlib.contextmanager
+def _progress(estimator: Any, total: int, unit: str) -> Iterator[Any]:
+    if not estimator.verbose:
+        yield None
+        return
+    with tqdm(total=total, desc=type(estimator).__name__, unit=unit) as bar:
+        yield bar
+
+
+def _show_step(bar: Any, _step: int, loss: float) -> None:
+    bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
+    bar.update()
