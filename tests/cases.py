@@ -1,4 +1,4 @@
-"""Problems to test on, as data: every field of a `Case` names something that can go wrong."""
+"""Problems to test on, as data: every field of a `Case` is something that can go wrong."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -38,8 +38,8 @@ class Case:
     constant_column: bool = False
     large_means: bool = False  # mean / standard deviation of 1000
     raw_scales: bool = False  # columns scaled by 1e-3 to 1e4
-    row_scale: float = 1.0  # of the first row, which then dominates
-    zero_weight_row: bool = False  # the first row has a training weight of zero, and is validated on
+    row_scale: float = 1.0  # of the first row, whose leverage is then high
+    zero_weight_row: bool = False  # the first row is validated on, not trained on
     initial_outputs: bool = False
     block_rows: int | None = None
     seed: int = 0
@@ -205,8 +205,8 @@ NAMED = {
     "raw scales": Case(30, 5, raw_scales=True),
     "row scaled by 100": Case(30, 5, row_scale=100),
     "row scaled by 10000": Case(30, 5, row_scale=1e4),
-    "row scaled by 10000 that is validated on only": Case(30, 5, row_scale=1e4, zero_weight_row=True),
-    "row scaled by 10000 that is validated on only, wide": Case(12, 30, row_scale=1e4, zero_weight_row=True),
+    "row scaled by 10000, of weight zero": Case(30, 5, row_scale=1e4, zero_weight_row=True),
+    "row scaled by 10000, of weight zero, wide": Case(12, 30, row_scale=1e4, zero_weight_row=True),
     "row scaled by 10000, wide": Case(12, 30, row_scale=1e4),
     "row scaled by 10000 in a group": Case(30, 5, row_scale=1e4, grouping="ragged"),
     "one target": Case(30, 5, 1),

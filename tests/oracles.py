@@ -1,4 +1,4 @@
-"""What a case's answers should be, by refits in float64, and how exact they can be expected."""
+"""Answers to a case by refits in float64, and how exact they can be expected to be."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from skdiva.loo import brute_force_derivative, brute_force_loo
 from skdiva.loo._brute_force import refit
 
 _STEP = 1e-6  # relative change of a prediction, to see how much the loss gradient changes
-_TYPICAL = 1e-2  # a row made of small numbers is judged as if made of this share of typical ones
+_TYPICAL = 1e-2  # share of the typical size that is the least size of a row
 
 
 class Reference(NamedTuple):
@@ -77,10 +77,10 @@ def loss_gradient(data, predictions):
 def conditioning(data):
     """What relative rounding errors are multiplied with at worst.
 
-    The condition number of what is factorised, plus the largest change of an entry of H with a
-    relative change of a feature; over the least that is left of a row or group without itself, the
-    smallest eigenvalue of I - S H_II S. What is factorised is the penalised Gram matrix (n x n when
-    there are more columns than rows), scaled to a unit diagonal.
+    The condition number of the matrix that is factorized, plus the largest change of an entry of H
+    with a relative change of a feature, divided by the smallest eigenvalue of I - S H_II S over all
+    rows or groups. The matrix is the penalized Gram matrix (n x n when there are more columns than
+    rows), scaled to a unit diagonal.
     """
     data = data.double()
     wide = data.features.shape[0] < data.features.shape[1]

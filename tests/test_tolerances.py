@@ -1,4 +1,4 @@
-"""The helpers that compare fail when they should."""
+"""Helpers that compare arrays fail when they should, and cases have the data that they promise."""
 
 import pytest
 import torch
@@ -50,7 +50,7 @@ def test_close_fails(actual):
         assert_close(actual, [1.0, 2.0])
 
 
-def test_close_refuses_what_any_small_number_would_meet():
+def test_close_refuses_expected_values_of_zero():
     with pytest.raises(AssertionError, match="zero everywhere"):
         assert_close([0.0, 0.0], [0.0, 0.0])
 
@@ -78,7 +78,7 @@ def test_sizes_are_those_of_the_numbers(name):
     assert expected.prediction_size.median() < 20 * norms.median()
 
 
-def test_conditioning_sees_dependent_columns_and_lonely_rows():
+def test_conditioning_grows_with_dependent_columns_and_high_leverage():
     def conditioning(**fields):
         return reference(Case(**fields).data()).conditioning
 

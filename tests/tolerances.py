@@ -1,8 +1,8 @@
-"""How close is close enough, by dtype, and the comparison that applies it.
+"""Tolerances for every dtype, and the comparisons that apply them.
 
-Errors are judged row by row, each against the size of the numbers that its row is made of
-(``oracles.py``), never against the norm of the whole array: one row of large numbers would hide
-the errors of all others.
+The error of every row is compared with the size of the numbers that the row is made of
+(``oracles.py``), never with the norm of the whole array: one row of large numbers would hide the
+errors of all others.
 """
 
 from typing import NamedTuple
@@ -17,9 +17,9 @@ class Tolerance(NamedTuple):
     derivative: float
 
 
-# float64: what is left where nothing is ill-conditioned is far smaller; 1e-9 is what is promised.
+# float64: errors of well-conditioned problems are far smaller; 1e-9 is promised.
 # float32: rounding the inputs of a product once costs 6e-8; a problem of n rows and condition
-# number c loses about eps sqrt(n) c, and is factorised in float64 before that exceeds these.
+# number c loses about eps sqrt(n) c, and is factorized in float64 before that exceeds these.
 TOLERANCES = {torch.float64: Tolerance(1e-9, 1e-9), torch.float32: Tolerance(1e-4, 1e-3)}
 
 # Other libraries, finite differences in float64 and autograd: not as exact as a refit.

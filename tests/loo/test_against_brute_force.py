@@ -49,5 +49,5 @@ def test_named_case(name, dtype, device):
 
 
 def test_more_columns_than_a_leaf_of_the_products():
-    # Products halve matrices above this size: only larger problems see that.
-    check(Case(150, 140, 2, batch_size=37), torch.float64, "cpu")
+    # Products are only halved in matrices above this size.
+    check(Case(150, 140, 2, block_rows=37), torch.float64, "cpu")

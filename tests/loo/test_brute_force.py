@@ -1,4 +1,4 @@
-"""The oracle itself: against exact rational arithmetic, scikit-learn, and finite differences."""
+"""Refits against exact rational arithmetic, scikit-learn, and finite differences."""
 
 from fractions import Fraction
 

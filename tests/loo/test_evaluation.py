@@ -1,18 +1,12 @@
-"""The front door: precision, errors, and what comes back."""
+"""Single questions to a ridge problem: precision, errors and results."""
 
 import pytest
 import torch
 
-from skdiva.loo import (
-    Problem,
-    SquaredError,
-    evaluate,
-    fit_ridge,
-    new_row_form,
-    predict_leave_one_out,
-)
-from skdiva.loo.ridge._precision import InsufficientPrecisionError
+from skdiva.loo import SquaredError, evaluate, fit_ridge, new_row_form, predict_leave_one_out
+from skdiva.loo.ridge import InsufficientPrecisionError
 from tests.cases import Case
+from tests.loo.counted_problem import counted
 from tests.oracles import reference
 from tests.tolerances import assert_close, assert_rows_close
 
@@ -50,7 +44,7 @@ def test_evaluation_carries_the_coefficients(case, device):
     assert evaluation.coef.dtype == torch.float32
 
 
-def test_leverage_and_its_rest_are_in_input_order():
+def test_leverages_are_in_input_order():
     data = Case(20, 4, 2, grouping="ragged").data()
     evaluation = evaluate(data.problem(), data.sample_weight, data.alpha)
     expected = 1 - data.sample_weight * evaluation.leverage
@@ -70,19 +64,6 @@ def test_loss_is_the_mean_over_the_validation_weights(loss):
     assert uniform.loss == pytest.approx(float(losses.mean()), rel=1e-12)
 
 
-def recorded_dtypes(monkeypatch):
-    """Return a list that receives the dtype of every factorisation tried."""
-    dtypes = []
-    smoother = Problem.smoother
-
-    def record(self, sample_weight, alpha, dtype):
-        dtypes.append(dtype)
-        return smoother(self, sample_weight, alpha, dtype)
-
-    monkeypatch.setattr(Problem, "smoother", record)
-    return dtypes
-
-
 @pytest.mark.parametrize(
     "case",
     [
@@ -91,13 +72,13 @@ def recorded_dtypes(monkeypatch):
         Case(30, 5, 2, large_means=True, fit_intercept=False, relative_alpha=1e-8),
     ],
 )
-def test_float64_where_float32_does_not_suffice(case, device, monkeypatch):
+def test_float64_where_float32_does_not_suffice(case, device):
     data = case.data(torch.float32, device)
     if case.constant_column:  # two columns that differ by a constant
         data.features[:, -1] = data.features[:, 0] + 2
-    dtypes = recorded_dtypes(monkeypatch)
-    evaluation = evaluate(data.problem(), data.sample_weight, data.alpha)
-    assert dtypes == [torch.float32, torch.float64]
+    problem = counted(data)
+    evaluation = evaluate(problem, data.sample_weight, data.alpha)
+    assert problem.dtypes == [torch.float32, torch.float64]
     expected = reference(data)
     assert evaluation.derivative.dtype == torch.float32
     assert_rows_close(
@@ -106,11 +87,11 @@ def test_float64_where_float32_does_not_suffice(case, device, monkeypatch):
     assert_rows_close(evaluation.derivative, expected.derivative, expected.derivative_size, 1e-3)
 
 
-def test_float32_where_it_does(device, monkeypatch):
+def test_float32_where_it_suffices(device):
     data = Case(30, 5, 2).data(torch.float32, device)
-    dtypes = recorded_dtypes(monkeypatch)
-    evaluate(data.problem(), data.sample_weight, data.alpha)
-    assert dtypes == [torch.float32]
+    problem = counted(data)
+    evaluate(problem, data.sample_weight, data.alpha)
+    assert problem.dtypes == [torch.float32]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -123,7 +104,7 @@ def test_a_penalty_too_small_for_float64(dtype, function, device):
 
 
 def test_a_row_that_alone_determines_a_coefficient(device):
-    """Without it the penalty does: no penalty is too small for that."""
+    """Without that row the penalty determines it, however small the penalty is."""
     data = Case(30, 5, 2).data(device=device)
     data.features[1:, -1] = 0
     data = data._replace(alpha=1e-18)

@@ -1,15 +1,19 @@
-"""What must hold for every problem, without an oracle."""
+"""Invariants that hold for every problem."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skdiva.loo import evaluate, fit_ridge, predict_leave_one_out
-from skdiva.loo._leave_one_out import leave_one_out
-from skdiva.loo._weight_derivative import loo_weight_derivative
-from skdiva.loo.ridge._dual import DualSmoother
-from skdiva.loo.ridge._primal import PrimalSmoother
+from skdiva.loo import (
+    Budget,
+    FittedRidge,
+    SquaredError,
+    evaluate,
+    fit_ridge,
+    predict_leave_one_out,
+)
+from skdiva.loo.ridge import DualSmoother, PrimalSmoother
 from tests.cases import Case
 from tests.oracles import reference
 from tests.strategies import SETTINGS, cases
@@ -31,7 +35,7 @@ def evaluated(data, **changes):
 
 @kinds
 def test_own_weight_has_no_derivative(case, device):
-    """Only one row (group) judges: its own weight cannot change the model trained without it."""
+    """Only one row (group) is validated on, and its weight cannot change the model without it."""
     data = case.data(device=device)
     own = torch.zeros(case.n_rows, dtype=torch.bool, device=device)
     own[5] = True
@@ -60,7 +64,7 @@ def test_a_weight_of_zero_is_a_removed_row(case, device):
     expected = fit_ridge(without.problem(), weight[kept], data.alpha)
     for actual, wanted in zip(coefficients, expected, strict=True):
         assert_close(actual, wanted.cpu(), 1e-10)
-    # Where the row does not judge either, nothing is left of it but its own derivative.
+    # Where the row is not validated on either, all that is left of it is its own derivative.
     silent = data.problem(validation_weight=data.validation_weight * kept)
     zeroed, removed = evaluate(silent, weight, data.alpha), evaluated(without)
     assert zeroed.loss == pytest.approx(removed.loss, rel=1e-10)
@@ -113,10 +117,10 @@ def test_row_order(case, device):
 
 
 @kinds
-@pytest.mark.parametrize("batch_size", [1, 2, 7, 1000])
-def test_batch_size(case, batch_size, device):
+@pytest.mark.parametrize("block_rows", [1, 2, 7, 1000])
+def test_block_rows(case, block_rows, device):
     data = case.data(device=device)
-    base, batched = evaluated(data), evaluated(data, batch_size=batch_size)
+    base, batched = evaluated(data), evaluated(data, budget=Budget(block_rows=block_rows))
     assert batched.loss == pytest.approx(base.loss, rel=1e-12)
     assert_close(batched.derivative, base.derivative.cpu(), 1e-11)
     assert_close(batched.loo_predictions, base.loo_predictions.cpu(), 1e-11)
@@ -126,30 +130,28 @@ def test_batch_size(case, batch_size, device):
 @given(case=cases(smallest_exponent=-4, row_scale=1.0, large_means=False))
 def test_primal_equals_dual(case):
     data = case.data()
-    problem = data.problem()
+    # Half the mean squared error over all rows.
+    problem = data.problem(loss=SquaredError(), validation_weight=None)
     weight = problem.layout.arrange(data.sample_weight)
     answers = []
     for kind in (PrimalSmoother, DualSmoother):
-        smoother = kind(problem.rows(torch.float64), weight, data.alpha, case.fit_intercept)
-        loo = leave_one_out(smoother, problem.targets)
-        gradient = loo.loo_residuals / case.n_rows  # of half the mean squared error
-        derivative = loo_weight_derivative(smoother, loo, gradient)
-        answers.append((loo.loo_predictions, derivative))
+        rows = problem.row_blocks(torch.float64)
+        smoother = kind(rows, weight, data.alpha, case.fit_intercept)
+        fit = FittedRidge.from_smoother(problem, smoother, data.alpha)
+        answers.append((fit.loo_predictions, fit.derivative / 2))
     expected = reference(data._replace(case=Case(**(vars(case) | {"loss": "squared_error"}))))
     allowed = tolerances(torch.float64, expected.conditioning)
-    prediction_size, derivative_size = (
-        problem.layout.arrange(x) for x in (expected.prediction_size, expected.derivative_size)
-    )
     (primal, primal_derivative), (dual, dual_derivative) = answers
-    assert_rows_close(primal, dual, prediction_size, 2 * allowed.predictions)
-    assert_rows_close(primal_derivative, dual_derivative, derivative_size, 2 * allowed.derivative)
+    assert_rows_close(primal, dual, expected.prediction_size, 2 * allowed.predictions)
+    size = expected.derivative_size
+    assert_rows_close(primal_derivative, dual_derivative, size, 2 * allowed.derivative)
 
 
 @pytest.mark.parametrize(
     "case", [Case(15, 3, 2), Case(8, 20, 2), Case(15, 3, 2, fit_intercept=False)]
 )
 def test_an_integer_weight_is_a_repeated_row(case):
-    """Of the coefficients only: without one of the repeated rows, its twins are still there."""
+    """For the coefficients, and for predictions if the repeated rows are left out together."""
     data = case.data()
     counts = torch.arange(case.n_rows) % 3 + 1
     repeated = data._replace(

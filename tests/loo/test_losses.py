@@ -1,12 +1,11 @@
-"""Losses: their derivative is that of their value."""
+"""Losses, their derivatives and their weighted mean over rows."""
 
 import pytest
 import torch
 
-from skdiva.loo import LogLoss, SquaredError, ValueTargets
-from skdiva.loo import _losses as losses
+from skdiva.loo import Budget, LogLoss, Problem, SquaredError, ValueTargets, evaluate
 from skdiva.loo._losses import ScaledSquaredError, check_loss
-from tests.cases import LOSSES
+from tests.cases import LOSSES, Case
 from tests.tolerances import assert_close
 
 
@@ -36,11 +35,12 @@ def test_derivative_at_a_scale():
 
 
 @pytest.mark.parametrize("rows", [2**16, 4])
-def test_the_best_scale_is_the_best(rows, monkeypatch):
-    monkeypatch.setattr(losses, "_SCALE_ROWS", rows)
+def test_the_best_scale_is_the_best(rows):
     predictions, targets = example()
     weight = torch.linspace(0.5, 2, 6, dtype=torch.float64)
-    best = ScaledSquaredError.at_best_scale(predictions, ValueTargets(targets), weight)
+    best = ScaledSquaredError.at_best_scale(
+        predictions, ValueTargets(targets), weight, Budget(block_rows=rows)
+    )
     assert best.scale > 0
 
     def total(scale):
@@ -103,3 +103,37 @@ def test_a_loss_without_its_methods_is_refused(loss, missing):
 @pytest.mark.parametrize("loss", LOSSES.values())
 def test_a_loss_with_its_methods_is_accepted(loss):
     check_loss(loss)
+
+
+def test_losses_are_computed_a_block_at_a_time():
+    data = Case(20, 4, 3, "log_loss").data()
+    sizes = []
+
+    class Recorded(LogLoss):
+        def value(self, predictions, targets):
+            sizes.append(len(predictions))
+            return super().value(predictions, targets)
+
+    whole, parts = (
+        evaluate(data.problem(budget=budget, loss=Recorded()), data.sample_weight, data.alpha)
+        for budget in (Budget(), Budget(block_rows=7))
+    )
+    assert sizes == [20, 7, 7, 6]
+    assert parts.loss == pytest.approx(whole.loss, rel=1e-14)
+    assert_close(parts.derivative, whole.derivative, 1e-13)
+
+
+class MeanLoss(LogLoss):
+    """One loss for all rows, as losses for training networks return."""
+
+    def value(self, predictions, targets):
+        return super().value(predictions, targets).mean()
+
+
+def test_a_loss_that_is_not_per_row():
+    data = Case(20, 4, 3, "log_loss").data()
+    targets = data.problem().targets
+    problem = Problem(data.features, targets, loss=MeanLoss())
+    message = r"MeanLoss.value must return one loss per row, shape \(20,\).*got \(\)"
+    with pytest.raises(ValueError, match=message):
+        evaluate(problem, data.sample_weight, data.alpha)

@@ -1,4 +1,4 @@
-"""The chosen penalty against refits at every penalty of the same grid."""
+"""Chosen penalty against refits at every penalty of the same grid."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ CASES = {
     "zero weights, wide": Case(14, 40, 2, zero_weights=True, seed=4),
     "raw scales": Case(40, 5, 2, raw_scales=True, seed=1),
     "means of 1000": Case(40, 5, 2, large_means=True),
-    "initial outputs, batches": Case(40, 5, 2, initial_outputs=True, batch_size=7),
+    "initial outputs, blocks": Case(40, 5, 2, initial_outputs=True, block_rows=7),
 }
 DEFAULT_GRID = (-4, 2)
 WHOLE_GRID = (-9, 6)
@@ -49,7 +49,7 @@ def test_smallest_leave_one_out_loss(name, device):
     data = CASES[name].data(device=device)
     here = CASES[name].data()
     expected = best_exponent(lambda alpha: loo_loss(here, alpha=alpha), here, *WHOLE_GRID)
-    assert DEFAULT_GRID[0] < expected < DEFAULT_GRID[1], "choose another case: this is an edge"
+    assert DEFAULT_GRID[0] < expected < DEFAULT_GRID[1], "at an edge: choose another case"
     assert chosen_exponent(data) == pytest.approx(expected, abs=1e-6)
 
 
@@ -88,16 +88,16 @@ class NotAsked:
 def test_smallest_validation_loss(name):
     case = CASES[name]
     data = case.data()
-    judges = Case(**(vars(case) | {"n_rows": 40, "seed": 9, "initial_outputs": True})).data()
+    others = Case(**(vars(case) | {"n_rows": 40, "seed": 9, "initial_outputs": True})).data()
 
     def loss(alpha):
         model = refit(data.features, data.values, data.sample_weight, alpha, case.fit_intercept)
-        predictions = model.predict(judges.features)
-        return float((predictions - judges.ridge_values).square().sum(dim=1).mean())
+        predictions = model.predict(others.features)
+        return float((predictions - others.ridge_values).square().sum(dim=1).mean())
 
-    # The edges count too: other rows of the same kind have another best penalty.
+    # It may lie at an edge of the grid.
     expected = best_exponent(loss, data, *WHOLE_GRID)
-    actual = chosen_exponent(data, validation=(judges.features, judges.targets()))
+    actual = chosen_exponent(data, validation=(others.features, others.targets()))
     assert actual == pytest.approx(expected, abs=1e-6)
 
 
@@ -137,7 +137,7 @@ def test_beyond_the_lower_edge_in_float32():
 def test_beyond_the_upper_edge(seed):
     data = all_noise(Case(40, 12, 2, seed=seed))
     expected = best_exponent(lambda alpha: loo_loss(data, alpha=alpha), data, *WHOLE_GRID)
-    assert expected > DEFAULT_GRID[1], "choose another seed: this is no edge"
+    assert expected > DEFAULT_GRID[1], "within the grid: choose another seed"
     assert chosen_exponent(data) == pytest.approx(expected, abs=1e-6)
 
 
@@ -156,7 +156,7 @@ def test_constant_features_leave_nothing_to_choose(n_rows):
     assert penalty.loss == pytest.approx(squared_error(data, penalty.alpha), rel=1e-6)
 
 
-def test_a_row_that_decides_its_prediction_at_every_penalty():
+def test_a_row_that_determines_its_prediction_at_every_penalty():
     data = Case(20, 3, 1).data()
     weight = torch.full_like(data.sample_weight, 1e-15)
     weight[0] = 1.0

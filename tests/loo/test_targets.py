@@ -1,10 +1,9 @@
-"""Targets a block of rows at a time."""
+"""Targets of a ridge model, written out for a block of rows at a time."""
 
 import pytest
 import torch
 
 from skdiva.loo import ClassTargets, ValueTargets
-from skdiva.loo._targets import ridge_targets
 
 LABELS = torch.tensor([2, 0, 1, 2, 1])
 ONE_HOT = torch.nn.functional.one_hot(LABELS, 3).double()
@@ -32,14 +31,14 @@ def test_a_block_is_a_copy(targets):
     assert (targets.block(slice(None), torch.float64) == ONE_HOT).all()
 
 
-def test_values_are_not_rounded_before_they_are_centred():
+def test_values_are_not_rounded_before_they_are_centered():
     targets = ValueTargets(torch.tensor([[1e8 + 1]], dtype=torch.float64))
     assert targets.block(slice(None), torch.float32).item() == 1e8 + 1
 
 
 @pytest.mark.parametrize("targets", both(INITIAL), ids=["classes", "values"])
 def test_initial_outputs_are_subtracted(targets):
-    values = ridge_targets(targets, slice(1, 4), torch.float64)
+    values = targets.ridge_values(slice(1, 4), torch.float64)
     assert (values == (ONE_HOT - INITIAL)[1:4]).all()
 
 
@@ -50,5 +49,30 @@ def test_select(rows, initial):
     for targets in both(initial):
         selected = targets.select(rows)
         assert (selected.n_rows, selected.n_outputs) == (len(rows), 3)
-        actual = ridge_targets(selected, slice(None), torch.float64)
-        assert (actual == ridge_targets(targets, slice(None), torch.float64)[rows]).all()
+        actual = selected.ridge_values(slice(None), torch.float64)
+        assert (actual == targets.ridge_values(slice(None), torch.float64)[rows]).all()
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("initial", [None, INITIAL], ids=["plain", "initial outputs"])
+def test_a_mean_is_subtracted_before_rounding(rows, initial):
+    mean = torch.tensor([0.5, -2.0, 0.25], dtype=torch.float64)
+    expected = (ONE_HOT - (0.0 if initial is None else initial) - mean)[rows]
+    for targets in both(initial):
+        for dtype in (torch.float64, torch.float32):
+            values = targets.ridge_values(rows, dtype, mean)
+            assert values.dtype == dtype
+            assert (values == expected).all()
+
+
+@pytest.mark.parametrize("initial", [None, INITIAL], ids=["plain", "initial outputs"])
+def test_concatenate(initial):
+    rows = torch.tensor([4, 0]), torch.tensor([3]), torch.tensor([], dtype=torch.int64)
+    for targets in both(initial):
+        first, *others = (targets.select(part) for part in rows)
+        joined = first.concatenate(others)
+        assert type(joined) is type(targets)
+        assert (joined.n_rows, joined.n_outputs) == (3, 3)
+        actual = joined.ridge_values(slice(None), torch.float64)
+        assert (actual == targets.ridge_values(torch.cat(rows), torch.float64)).all()
+        assert (joined.initial_outputs is None) == (initial is None)

@@ -53,15 +53,15 @@ def test_largest_tensor_is_seen():
     assert largest.elements == 15
 
 
-def largest_tensor(group_size, row_scale, device, n_idle=0):
+def largest_tensor(group_size, row_scale, device, n_zero_weight=0):
     """Numbers in the largest tensor, per number in the features."""
     n_rows, n_columns = 100_000, 6
     draw = torch.Generator().manual_seed(0)
     features = torch.randn(n_rows, n_columns, generator=draw)
     features[0] *= row_scale
-    features[-n_idle:] *= 1e4 if n_idle else 1
+    features[-n_zero_weight:] *= 1e4 if n_zero_weight else 1
     weight = torch.ones(n_rows, device=device)
-    weight[-n_idle:] *= 0 if n_idle else 1
+    weight[-n_zero_weight:] *= 0 if n_zero_weight else 1
     labels = torch.randint(3, (n_rows,), generator=draw)
     groups = torch.arange(n_rows, device=device) // group_size if group_size > 1 else None
     problem = Problem(
@@ -82,7 +82,7 @@ def test_memory_is_linear_in_the_rows(group_size, row_scale, device):
 
 
 def test_memory_with_many_far_rows_of_weight_zero(device):
-    assert largest_tensor(1, 1.0, device, n_idle=20_000) < 5
+    assert largest_tensor(1, 1.0, device, n_zero_weight=20_000) < 5
 
 
 def test_memory_with_long_groups(device):
