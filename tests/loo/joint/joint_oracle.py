@@ -1,8 +1,16 @@
-"""Linearised models with shared coefficients, refitted for every sample left out."""
+"""Linearized models with shared coefficients, refitted for every sample left out."""
 
 import torch
 
-from skdiva.loo import ClassTargets, JointGram, JointProblem, LogLoss, SquaredError, ValueTargets
+from skdiva.loo import (
+    Budget,
+    ClassTargets,
+    JointGram,
+    JointProblem,
+    LogLoss,
+    SquaredError,
+    ValueTargets,
+)
 
 LOSSES = {"log_loss": LogLoss, "squared_error": SquaredError}
 
@@ -25,7 +33,7 @@ class JointData:
         self.labels = torch.randint(k, (n,), generator=generator)
         self.values = self.features @ coef + normal(n, k) + 5
         self.weight = torch.rand(n, generator=generator, dtype=torch.float64) + 0.2
-        self.judges = torch.rand(n, generator=generator, dtype=torch.float64) + 0.5
+        self.validation_weight = torch.rand(n, generator=generator, dtype=torch.float64) + 0.5
         if zeros:
             self.weight[::4] = 0
         self.groups = torch.arange(n) // 3 if grouped else None
@@ -47,12 +55,12 @@ class JointData:
             return ClassTargets(getattr(self, "labels" + tail), initial.shape[1], initial)
         return ValueTargets(getattr(self, "values" + tail), initial)
 
-    def problem(self, by_gram, dtype=torch.float64, batch_size=4):
+    def problem(self, gram_only, dtype=torch.float64, **how):
         features = self.features.to(dtype)
         validation = None
         if self.n_val:
             validation = self.features_val.to(dtype), self.targets(True, dtype)
-        if by_gram:
+        if gram_only:
             together = features
             if self.n_val:
                 together = torch.cat([features, validation[0]])
@@ -65,10 +73,11 @@ class JointData:
             self.targets(dtype=dtype),
             loss=self.loss,
             fit_intercept=self.fit_intercept,
-            validation_weight=self.judges.to(dtype),
+            validation_weight=self.validation_weight.to(dtype),
             groups=self.groups,
             validation=validation,
-            batch_size=batch_size,
+            budget=Budget(block_rows=4),
+            **how,
         )
 
     def dense(self, validation=False):
@@ -89,7 +98,7 @@ class JointData:
         return solution[:p], intercept
 
     def predictions(self, weight):
-        """Every sample as predicted without its group, initial outputs included."""
+        """Predictions of every sample by the model without its group, initial outputs included."""
         groups = (
             torch.arange(len(weight), device=weight.device) if self.groups is None else self.groups
         )
@@ -101,13 +110,13 @@ class JointData:
         return out
 
     def mean_loss(self, weight):
-        """What is differentiated."""
+        """Mean loss of the held-out predictions, which is differentiated."""
         if self.n_val:
             coef, intercept = self.fit(weight)
             predictions = self.features_val @ coef + intercept + self.initial_val
             return self.loss.value(predictions, self.dense(True)).mean()
         losses = self.loss.value(self.predictions(weight), self.dense())
-        return (self.judges * losses).sum() / self.judges.sum()
+        return (self.validation_weight * losses).sum() / self.validation_weight.sum()
 
     def derivative(self):
         """By autograd through the refits."""

@@ -1,15 +1,15 @@
-"""The dual of shared coefficients: H itself, memory, and precision."""
+"""Dual smoother of joint problems: hat matrix, memory and precision."""
 
 import pytest
 import torch
 
-from skdiva.loo.ridge._precision import InsufficientPrecisionError
+from skdiva.loo.ridge import InsufficientPrecisionError
 from tests.loo.joint.joint_oracle import JointData
 from tests.tolerances import assert_close
 
 
 def hat_of_refits(data):
-    """H (n k, n k): how every prediction moves with every target, over the weights."""
+    """H (n k, n k): change of every prediction with every target, divided by the weight."""
     n, k, _ = data.features.shape
     columns = []
     for sample in range(n):
@@ -30,7 +30,7 @@ def hat_of_refits(data):
 def test_hat_matrix(fit_intercept):
     data = JointData(7, 2, 30, loss="squared_error", fit_intercept=fit_intercept)
     smoother = data.problem(True).smoother(data.weight, data.alpha, torch.float64)
-    hat = smoother._hat + torch.diag(smoother.leverage)
+    hat = smoother.off_diagonal + torch.diag(smoother.leverage)
     assert_close(hat, hat_of_refits(data), 1e-8)
     share = 1 - data.weight.repeat_interleave(2) * smoother.leverage
     assert_close(smoother.one_minus_leverage, share, 1e-10)
@@ -42,7 +42,7 @@ def test_rows_of_weight_zero_have_the_hat_of_a_vanishing_weight():
         data.problem(True).smoother(weight, data.alpha, torch.float64)
         for weight in (data.weight, torch.where(data.weight > 0, data.weight, 1e-10))
     )
-    assert_close(smoother._hat, positive._hat, 1e-7)
+    assert_close(smoother.off_diagonal, positive.off_diagonal, 1e-7)
     assert_close(smoother.leverage, positive.leverage, 1e-7)
 
 

@@ -1,4 +1,4 @@
-"""Inner products summed over tiles."""
+"""Gram matrix of joint problems, summed over tiles."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def test_tiles_add_up(widths, n_val, center, device):
         assert gram.validation is None
 
 
-def test_weighted_centring_equals_that_of_the_rows(device):
+def test_weighted_centering_equals_that_of_the_rows(device):
     features = torch.randn(8, 2, 5, dtype=torch.float64, device=device)
     weight = torch.rand(8, dtype=torch.float64, device=device)
     weight /= weight.sum()
