@@ -1,10 +1,10 @@
-"""Steps on the weights: their size, their limits, ties, and the floor of a class."""
+"""Steps on the weights: their size, their limits, sources, and the floor of a class."""
 
 import pytest
 import torch
 
 from skdiva.loo import SquaredError, descend, evaluate
-from skdiva.loo.weights._descent import CLASS_FLOOR, LARGEST_FACTOR
+from skdiva.loo.weights import CLASS_FLOOR, LARGEST_RELATIVE_WEIGHT
 from tests.cases import Case
 from tests.tolerances import assert_close
 
@@ -27,7 +27,7 @@ def test_one_step(data, learning_rate):
     slope = evaluate(data.problem(), data.sample_weight, data.alpha).derivative
     scale = (data.sample_weight * slope.abs()).sum() / data.sample_weight.sum()
     expected = (1 - learning_rate * slope / scale).clamp(0, 2)
-    assert_close(descent.factor, expected.cpu(), 1e-12)
+    assert_close(descent.relative_weight, expected.cpu(), 1e-12)
     assert_close(
         descent.sample_weight * (data.sample_weight * expected).mean(),
         (data.sample_weight * expected).cpu(),
@@ -39,13 +39,13 @@ def test_one_step(data, learning_rate):
 def test_steps_go_on_from_where_the_last_one_ended(data):
     first = one_step(data, 0.5)
     second = descend(data.problem(), data.sample_weight, data.alpha, max_iter=2)
-    weight = data.sample_weight * first.factor
+    weight = data.sample_weight * first.relative_weight
     slope = evaluate(data.problem(), weight, data.alpha).derivative
     scale = (data.sample_weight * slope.abs()).sum() / data.sample_weight.sum()
-    expected = (first.factor - 0.5 * slope / scale).clamp(0, 2)
-    assert_close(second.factor, expected.cpu(), 1e-12)
+    expected = (first.relative_weight - 0.5 * slope / scale).clamp(0, 2)
+    assert_close(second.relative_weight, expected.cpu(), 1e-12)
     assert second.loss_path[:2] == pytest.approx(first.loss_path, rel=1e-12)
-    final = evaluate(data.problem(), data.sample_weight * second.factor, data.alpha)
+    final = evaluate(data.problem(), data.sample_weight * second.relative_weight, data.alpha)
     assert second.loss_path[2] == second.final.loss == pytest.approx(final.loss, rel=1e-12)
     assert second.start.loss == second.loss_path[0]
 
@@ -53,18 +53,18 @@ def test_steps_go_on_from_where_the_last_one_ended(data):
 def test_a_small_step_lowers_the_loss_by_its_first_order(data):
     descent = one_step(data, 1e-4)
     slope = descent.start.derivative * data.sample_weight
-    predicted = float(slope @ (descent.factor - 1))
+    predicted = float(slope @ (descent.relative_weight - 1))
     before, after = descent.loss_path
     assert predicted < 0
     assert after - before == pytest.approx(predicted, rel=1e-2)
 
 
-def test_factors_stay_between_zero_and_the_largest(data):
+def test_relative_weights_stay_between_zero_and_the_largest(data):
     descent = descend(data.problem(), data.sample_weight, data.alpha, learning_rate=2.0)
-    assert descent.factor.min() == 0
-    assert descent.factor.max() == LARGEST_FACTOR == 2
+    assert descent.relative_weight.min() == 0
+    assert descent.relative_weight.max() == LARGEST_RELATIVE_WEIGHT == 2
     assert descent.sample_weight.mean().item() == pytest.approx(1.0)
-    assert ((descent.sample_weight == 0) == (descent.factor == 0)).all()
+    assert ((descent.sample_weight == 0) == (descent.relative_weight == 0)).all()
 
 
 def test_rows_that_start_at_zero_stay_there(data):
@@ -80,40 +80,42 @@ def test_scale_of_the_start_weights_does_not_matter(data):
     scaled = descend(
         data.problem(), 10 * data.sample_weight, 10 * data.alpha, learning_rate=0.5, max_iter=1
     )
-    assert_close(scaled.factor, base.factor.cpu(), 1e-9)
+    assert_close(scaled.relative_weight, base.relative_weight.cpu(), 1e-9)
     assert_close(scaled.sample_weight, base.sample_weight.cpu(), 1e-9)
 
 
-def test_ties_share_one_factor(data):
-    ties = torch.arange(30, device=data.features.device) % 4
-    descent = one_step(data, 0.5, ties=ties)
+def test_rows_of_a_source_share_one_relative_weight(data):
+    sources = torch.arange(30, device=data.features.device) % 4
+    descent = one_step(data, 0.5, sources=sources)
     weight = data.sample_weight
     slope = descent.start.derivative
     means = torch.stack(
-        [(weight * slope)[ties == t].sum() / weight[ties == t].sum() for t in range(4)]
+        [(weight * slope)[sources == s].sum() / weight[sources == s].sum() for s in range(4)]
     )
-    scale = (weight * means[ties].abs()).sum() / weight.sum()
-    assert_close(descent.factor, (1 - 0.5 * means / scale).clamp(0, 2)[ties].cpu(), 1e-12)
+    scale = (weight * means[sources].abs()).sum() / weight.sum()
+    assert_close(
+        descent.relative_weight, (1 - 0.5 * means / scale).clamp(0, 2)[sources].cpu(), 1e-12
+    )
 
 
-def test_the_derivative_of_a_tie_is_that_of_its_common_factor(data):
+def test_the_derivative_of_a_source_is_that_of_its_common_weight(data):
     """Weights of all its rows times 1 + h: the loss changes by h times sum of a_j dL/da_j."""
-    tied = (torch.arange(30, device=data.features.device) % 4 == 1).double()
+    inside = (torch.arange(30, device=data.features.device) % 4 == 1).double()
     slope = evaluate(data.problem(), data.sample_weight, data.alpha).derivative
     up, down = (
-        evaluate(data.problem(), data.sample_weight * (1 + h * tied), data.alpha).loss
+        evaluate(data.problem(), data.sample_weight * (1 + h * inside), data.alpha).loss
         for h in (1e-5, -1e-5)
     )
-    expected = float(tied @ (data.sample_weight * slope))
+    expected = float(inside @ (data.sample_weight * slope))
     assert (up - down) / 2e-5 == pytest.approx(expected, rel=1e-6)
 
 
-def test_ties_without_start_weight_have_no_derivative(data):
-    ties = torch.arange(30, device=data.features.device) // 10
+def test_sources_without_start_weight_have_no_derivative(data):
+    sources = torch.arange(30, device=data.features.device) // 10
     start = data.sample_weight.clone()
     start[:10] = 0
-    descent = one_step(data, 0.5, start, ties=ties)
-    assert (descent.factor[:10] == 1).all()
+    descent = one_step(data, 0.5, start, sources=sources)
+    assert (descent.relative_weight[:10] == 1).all()
     assert (descent.sample_weight[:10] == 0).all()
 
 
@@ -126,17 +128,17 @@ def test_a_class_keeps_some_weight(device):
         )
         before, after = (
             torch.zeros(4, dtype=torch.float64, device=device).index_add_(0, data.labels, x)
-            for x in (data.sample_weight, data.sample_weight * descent.factor)
+            for x in (data.sample_weight, data.sample_weight * descent.relative_weight)
         )
         return (after / before).min().item()
 
-    assert share_left(None) == 0, "choose another case: all classes keep weight on their own"
+    assert share_left(None) == 0, "choose another case: all classes keep weight anyway"
     assert share_left(data.labels) == pytest.approx(CLASS_FLOOR)
 
 
 def test_classes_that_keep_weight_are_left_alone(data):
     free, floored = (one_step(data, 0.3, classes=classes) for classes in (None, data.labels))
-    assert (free.factor == floored.factor).all()
+    assert (free.relative_weight == floored.relative_weight).all()
 
 
 def test_no_step_where_the_derivative_vanishes(device):
@@ -147,23 +149,28 @@ def test_no_step_where_the_derivative_vanishes(device):
     descent = descend(data.problem(), data.sample_weight, data.alpha)
     assert (descent.n_iter, descent.n_steps) == (1, 0)
     assert descent.loss_path == [0.0]
-    assert (descent.factor == 1).all()
+    assert (descent.relative_weight == 1).all()
     assert descent.sample_weight.mean().item() == pytest.approx(1.0)
 
 
 def test_every_evaluation_is_reported(data):
     seen = []
     descent = descend(
-        data.problem(), data.sample_weight, data.alpha, on_step=lambda *told: seen.append(told)
+        data.problem(),
+        data.sample_weight,
+        data.alpha,
+        on_step=lambda *reported: seen.append(reported),
     )
     assert seen == list(enumerate(descent.loss_path))
     assert len(seen) == 4
 
 
-def test_groups_and_validation_are_honoured(device):
+def test_groups_and_validation_are_used(device):
     data = Case(30, 4, 2, grouping="ragged").data(device=device)
-    judges = Case(10, 4, 2, seed=1).data(device=device)
-    problem = data.problem(loss=SquaredError(), validation=(judges.features, judges.targets()))
+    validation = Case(10, 4, 2, seed=1).data(device=device)
+    problem = data.problem(
+        loss=SquaredError(), validation=(validation.features, validation.targets())
+    )
     descent = descend(problem, data.sample_weight, data.alpha, max_iter=1)
     expected = evaluate(problem, data.sample_weight, data.alpha)
     assert descent.start.loss == expected.loss
