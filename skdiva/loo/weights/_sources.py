@@ -103,8 +103,8 @@ def descend_by_source(
     Returns
     -------
     Descent
-        Its factors have mean 1 over the start weights. The largest is at most 10,000 times the
-        smallest. All are 1 if the loss is that of fewer than two judges.
+        Its relative weights have mean 1 over the start weights. The largest is at most 10,000 times
+        the smallest. All are 1 if the loss is that of fewer than two held-out predictions.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def descend_by_source(
     >>> targets = ValueTargets(features + noise[:, None])
     >>> problem = Problem(features, targets, loss=SquaredError())
     >>> weight = torch.ones(40, dtype=torch.float64)
-    >>> exact, noisy = descend_by_source(problem, weight, 0.1, source).factor[:2]
+    >>> exact, noisy = descend_by_source(problem, weight, 0.1, source).relative_weight[:2]
     >>> bool(noisy < exact / 2)
     True
     """
