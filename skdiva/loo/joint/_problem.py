@@ -64,7 +64,7 @@ class JointProblem(RidgeProblem):
         self.gram_only = isinstance(features, JointGram)
         self.features = features.train if isinstance(features, JointGram) else features
         self.max_decomposed_rows = max_decomposed_rows
-        self._given = targets, groups, validation_weight
+        self._given = targets, groups
         super().__init__(
             len(self.features), self.features.shape[2], self.features.dtype, self.features.device,
             targets, loss=loss, fit_intercept=fit_intercept, validation_weight=validation_weight,
@@ -175,7 +175,7 @@ class JointProblem(RidgeProblem):
 
     def _select(self, samples: Tensor) -> "JointProblem":
         """The problem of some samples."""
-        targets, groups, validation_weight = self._given
+        targets, groups = self._given
         outputs = torch.arange(self.n_outputs, device=samples.device)
         rows = (samples[:, None] * self.n_outputs + outputs).flatten()
         validation = self.validation
@@ -186,7 +186,7 @@ class JointProblem(RidgeProblem):
             targets.select(samples),
             loss=self.loss,
             fit_intercept=self.fit_intercept,
-            validation_weight=None if validation_weight is None else validation_weight[samples],
+            validation_weight=self.layout.restore(self.validation_weight)[samples],
             groups=None if groups is None else groups[samples],
             validation=validation,
             budget=self.budget,

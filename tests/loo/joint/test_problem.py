@@ -166,3 +166,13 @@ def test_attributes(shape):
         assert problem.row_targets.n_rows == n * k
     assert by_rows.center.shape == (k, p)
     assert JointData(*shape, fit_intercept=False).problem(False).center is None
+
+
+def test_a_part_of_a_large_gram_matrix_has_the_objective_of_the_whole():
+    data = JointData(60, 3, 200, loss="squared_error", grouped=True)
+    problem = data.problem(True, max_decomposed_rows=60)
+    data.validation_weight = data.validation_weight.flip(0) ** 8
+    changed = problem.replace(validation_weight=data.validation_weight)
+    fresh = data.problem(True, max_decomposed_rows=60)
+    before, actual, expected = (choose_penalty(p, data.weight) for p in (problem, changed, fresh))
+    assert actual == expected != before
