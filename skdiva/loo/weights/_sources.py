@@ -36,6 +36,7 @@ from skdiva.loo.weights._descent import Descent
 _LARGEST_LOG_WEIGHT = math.log(100)
 _LEAST_TRUST = 1e-3
 _TINY = 1e-300
+_ROUNDING = 1e-12  # of logarithms of relative weights
 _TRIALS = 3  # points looked at along one direction
 _LARGEST_TRIAL = 4.0  # times the point before
 _SETTLED = 0.05  # a step that lowers F by less is the last
@@ -227,7 +228,9 @@ class SourceSearch:
         if self.n_effective < _LEAST_PREDICTIONS:
             return
         point, n_steps = self.start, 0
-        favored = self.at(self.prior)
+        favored = self.start
+        if float(self.prior.abs().max()) > _ROUNDING:  # else the prior is the start
+            favored = self.at(self.prior)
         if self.start.objective - favored.objective > _SETTLED:
             yield favored
             point, n_steps = favored, 1

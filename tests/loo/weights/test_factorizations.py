@@ -139,6 +139,21 @@ def test_descend_by_source(loss, validated):
     assert_once(problem, 3)
 
 
+def test_descend_by_source_where_the_prior_is_the_start():
+    """One source, or sources that are trusted alike: the start is not factorized again."""
+    data = Case(30, 4, 2).data()
+    problem = counted(data)
+    source = torch.zeros(30, dtype=torch.int64)
+    assert descend_by_source(problem, data.sample_weight, data.alpha, source).n_steps == 0
+    assert_once(problem, 1)
+    clean = LabeledData(wrong=0, spread=0.2)
+    clean.weight = torch.ones(90, dtype=torch.float64)
+    problem, *arguments = clean.arguments(kind=CountedProblem)
+    sources = torch.arange(90) // 3 % 2
+    descend_by_source(problem, *arguments[:2], sources, labels=clean.labels)
+    assert_once(problem, 2)
+
+
 def test_float64_where_float32_falls_short():
     """Once in float32, which is found not to suffice, and once in float64."""
     data = LabeledData()
