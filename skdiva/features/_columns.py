@@ -48,7 +48,8 @@ class StandardizedColumns:
 
     def fit(self, X: Any, sample_weight: np.ndarray | None = None) -> "StandardizedColumns":
         """Learn the categories, means and variances."""
-        self._encoder, nominal_blocks = None, []
+        self._encoder: ColumnTransformer | None = None
+        nominal_blocks: list[np.ndarray] = []
         if has_categories(X):
             self._encoder, nominal_blocks = _fit_encoder(X)
         scaler = StandardScaler().set_output(transform="default")
@@ -111,11 +112,12 @@ def _fit_encoder(X: Any) -> tuple[ColumnTransformer, list[np.ndarray]]:
         ]
     )
     encoder.set_output(transform="default").fit(X)
-    blocks, start = [], 0
-    fitted = encoder.named_transformers_["nominal"] if nominal else None
-    for i in range(len(nominal)):
-        rare = fitted.infrequent_categories_[i]
-        width = len(fitted.categories_[i]) - (0 if rare is None else len(rare) - 1)
+    blocks: list[np.ndarray] = []
+    if not nominal:
+        return encoder, blocks
+    fitted, start = encoder.named_transformers_["nominal"], 0
+    for categories, rare in zip(fitted.categories_, fitted.infrequent_categories_, strict=True):
+        width = len(categories) - (0 if rare is None else len(rare) - 1)
         blocks.append(np.arange(start, start + width))
         start += width
     return encoder, blocks

@@ -364,7 +364,7 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def __sklearn_clone__(self) -> JacobianFeaturizer:
         """Clone all parameters but the network, which clones share."""
         bare = object.__new__(type(self))
-        vars(bare).update(vars(self), backbone=None)
+        bare.__dict__.update(vars(self), backbone=None)
         twin = super(JacobianFeaturizer, bare).__sklearn_clone__()
         twin.backbone = self.backbone
         return twin

@@ -238,16 +238,18 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if n_landmarks == "auto":
             n_landmarks = automatic_n_landmarks(len(X), dtype)
         pairs = candidates(self.kernel, self.gamma, columns.total_variance)
-        losses, landmarks, projection = {}, None, None
-        if len(pairs) > 1:
+        losses: dict = {}
+        landmarks: Any = None
+        projection: Any = None
+        if task is not None and len(pairs) > 1:
             sample = task.validation_rows_first(order, choice_rows // 2)[:choice_rows]
             centers = order[: min(n_landmarks, choice_landmarks)]
             losses = compare_on_sample(
                 pairs, columns, X, sample_weight, task, np.sort(sample), np.sort(centers), device
             )
-            pairs = [min(pairs, key=losses.get)]
+            pairs = [min(pairs, key=losses.__getitem__)]
         ((kernel, gamma),) = pairs
-        if kernel != "linear":
+        if gamma is not None:
             landmarks = columns.transform(take_rows(X, np.sort(order[:n_landmarks])), dtype)
             tensor = to_tensor(landmarks, device, dtype)
             distances = kernel_distances(kernel, tensor, tensor)
@@ -259,7 +261,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def transform_checked(self, X: Any) -> np.ndarray | torch.Tensor:
         """Features of checked rows: an array for "linear", else a tensor on the device."""
-        if self.kernel_ == "linear":
+        if self.gamma_ is None:
             return self._columns.transform(X, self._dtype)
         from skdiva.arrays import to_tensor
         from skdiva.features._kernel_selection import nystroem_features

@@ -34,25 +34,27 @@ class LeakyActivations(TorchFunctionMode):
         self._slope = slope
         self.n_calls = 0
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         activation, in_place = _activation(func, args, kwargs)
         if activation is None:
             return func(*args, **kwargs)
         self.n_calls += 1
-        (x, *_) = (*args, *kwargs.values())
+        x = (*args, *kwargs.values())[0]
         if not in_place:
             return self._leaky(activation, x)
         # On a clone: autograd may keep the input, and x is overwritten.
         return x.copy_(self._leaky(activation, x.clone()))
 
-    def _leaky(self, activation, x: torch.Tensor) -> torch.Tensor:
+    def _leaky(self, activation: Any, x: torch.Tensor) -> torch.Tensor:
         if activation is F.relu:  # in one step, and exactly x where x is positive
             return F.leaky_relu(x, self._slope)
         return (1 - self._slope) * activation(x) + self._slope * x
 
 
-def _activation(func, args: tuple, kwargs: dict) -> tuple[Any, bool]:
+def _activation(func: Any, args: tuple, kwargs: dict) -> tuple[Any, bool]:
     """Return which activation a function is (None: neither), and whether it works in place."""
     if func in _RELU:
         return F.relu, _argument("inplace", 1, False, args, kwargs)

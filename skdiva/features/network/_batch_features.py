@@ -1,6 +1,7 @@
 """NetworkFeatures: features, outputs and Jacobian products of one batch on one device."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -41,8 +42,9 @@ class NetworkFeatures:
         scale: torch.Tensor | None = None,
     ):
         self.network, self.n_columns, self.scale = network, n_columns, scale
-        self._gradients, self._direction, self._projection = gradients, direction, projection
-        self._n_outputs = n_outputs
+        # None for activations, which have no Jacobian.
+        self._gradients: Any = gradients
+        self._direction, self._projection, self._n_outputs = direction, projection, n_outputs
 
     def outputs(self, batch: Batch) -> torch.Tensor:
         """Return the outputs of the network, of shape (b, k)."""
@@ -54,7 +56,7 @@ class NetworkFeatures:
         if self._gradients is None and self._projection is None:
             activations = self._activations(batch)
             return activations if self.scale is None else activations * self.scale
-        features = None
+        features: Any = None
         for output, start, block in self._blocks(batch):
             if features is None:
                 features = self._empty(block)
@@ -69,7 +71,7 @@ class NetworkFeatures:
 
     def jacobian(self, batch: Batch, columns: slice) -> torch.Tensor:
         """Return w columns of the Jacobian of all outputs, of shape (b, k, w)."""
-        tile = None
+        tile: Any = None
         for output, start, block in self._gradients.each(batch, columns):
             if tile is None:
                 shape = len(block), self._n_outputs, columns.stop - columns.start
@@ -88,7 +90,7 @@ class NetworkFeatures:
 
     def sum_of_squares(self, batch: Batch) -> torch.Tensor:
         """Return the sums of squares (P,) of the columns over rows and outputs."""
-        total = None
+        total: Any = None
         for _, start, block in self._blocks(batch):
             if total is None:
                 total = block.new_zeros(self.n_columns)

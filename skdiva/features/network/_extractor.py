@@ -180,9 +180,10 @@ class NetworkExtractor:
 
     def combine(self, rows: NetworkRows, coefficients: Any) -> torch.Tensor:
         """Return the sum (P,) of all rows of the Jacobians times coefficients (n, k)."""
-        beside = self._tensor(coefficients)
-        sums = self.batches.map(self.features.combine, rows, beside=beside)
-        return sum(total for _, total in sums)
+        beside, total = self._tensor(coefficients), torch.zeros((), device=self.device)
+        for _, part in self.batches.map(self.features.combine, rows, beside=beside):
+            total = total + part
+        return total
 
     def apply(self, rows: NetworkRows, vector: Any) -> torch.Tensor:
         """Return the products (n, k) of the Jacobians with a vector (P,)."""
@@ -223,7 +224,7 @@ class NetworkExtractor:
     def _empty(self, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
         return torch.empty(shape, dtype=self.batches.dtype, device=device)
 
-    def _tensor(self, array: Any) -> torch.Tensor | None:
+    def _tensor(self, array: Any) -> Any:
         return None if array is None else to_tensor(array, self.device, self.config.dtype)
 
 

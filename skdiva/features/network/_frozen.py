@@ -178,10 +178,10 @@ class FrozenNetwork:
         ValueError
             If no Linear is called, or its inputs have another shape.
         """
-        linears = [m for m in self.module.modules() if isinstance(m, nn.Linear)]
+        heads: list[nn.Module] = [m for m in self.module.modules() if isinstance(m, nn.Linear)]
         # Once the head is known, only the head gets a hook: hooks keep transformers off their
         # fast path.
-        calls, outputs = self._watch(linears if self._head is None else [self._head], batch)
+        calls, outputs = self._watch(heads if self._head is None else [self._head], batch)
         advice = ' Use parameters="all", or names of parameters.'
         if not calls:
             raise ValueError(

@@ -70,7 +70,7 @@ def replace_head(
     module = build_module(backbone, seed)
     path = _path_of_head(module, read_rows(X).probe())
     changed = copy.deepcopy(getattr(module, "_orig_mod", module))  # of torch.compile
-    head = changed.get_submodule(path)
+    head: Any = changed.get_submodule(path)
     with seeded(seed):
         new = ZeroStartLinear(head.in_features, n_outputs, bias=head.bias is not None)
     new = new.to(head.weight).train(head.training)
@@ -93,6 +93,9 @@ class ZeroStartLinear(nn.Linear):
     in_features, out_features : int
     bias : bool, default=True
     """
+
+    start_weight: torch.Tensor
+    start_bias: torch.Tensor | None
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__(in_features, out_features, bias)

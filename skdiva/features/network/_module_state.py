@@ -78,11 +78,11 @@ def restore(stored: StoredModule) -> nn.Module:
 
 def share_arrays(stored: StoredModule, other: StoredModule) -> StoredModule:
     """Return ``stored`` with the arrays of ``other`` where they are equal, to pickle them once."""
-    arrays = {}
+    arrays = dict(stored.arrays)
     for name, array in stored.arrays.items():
         twin = other.arrays.get(name)
-        same = twin is not None and twin.dtype == array.dtype and np.array_equal(twin, array)
-        arrays[name] = twin if same else array
+        if twin is not None and twin.dtype == array.dtype and np.array_equal(twin, array):
+            arrays[name] = twin
     return stored._replace(arrays=arrays)
 
 

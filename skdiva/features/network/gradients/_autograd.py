@@ -214,5 +214,5 @@ def backward_product(
         )
         pairs = zip(gradients, tangents.values(), strict=True)
         used = [(gradient, tangent) for gradient, tangent in pairs if gradient is not None]
-        gradients, tangents = zip(*used, strict=True)
-        return torch.autograd.grad(gradients, u, tangents)[0]
+        used_gradients, used_tangents = zip(*used, strict=True)
+        return torch.autograd.grad(used_gradients, u, used_tangents)[0]

@@ -224,8 +224,9 @@ def layer_blocks(
     first = columns.start // width // together * together
     for row in range(first, -(-columns.stop // width), step):
         rows = slice(row, min(row + step, n_rows))
-        blocks = [_per_sample(call, rows, n_samples) for call in calls]
-        block = sum(blocks) if blocks else parameter.new_zeros(1).expand(n_samples, step * width)
+        block: Any = sum(_per_sample(call, rows, n_samples) for call in calls)
+        if not calls:
+            block = parameter.new_zeros(1).expand(n_samples, step * width)
         low = max(columns.start - row * width, 0)
         high = min(columns.stop, rows.stop * width) - row * width
         yield row * width + low, block[:, low:high]
