@@ -1,11 +1,11 @@
-"""What the complete dataset derivative costs, against plain fits of the same data.
+"""Cost of the complete dataset derivative, against plain fits of the same data.
 
     python benchmarks/derivative.py                  # everything
     python benchmarks/derivative.py ratios ridgecv   # some parts
 
 Parts: ``ratios`` (loss and all n derivatives over one plain torch Cholesky ridge fit), ``ridgecv``
-(over scikit-learn's leave-one-out values alone), ``memory`` (a million rows), ``users`` (what users
-feel: fit_predict with everything automatic, import time, a grid search).
+(over scikit-learn's leave-one-out values alone), ``memory`` (a million rows), ``users``
+(fit_predict with everything automatic, import time, a grid search).
 
 Timings are medians over interleaved pairs in one run, on the same float32 data. Peak memory is the
 largest resident size of a fresh process minus its size after imports and data.
@@ -36,7 +36,7 @@ def make_data(n, p, k, seed=0):
 
 
 def cholesky_ridge(features, labels, n_classes, alpha):
-    """Return the baseline: one plain ridge fit, centred, on one-hot labels."""
+    """Return the baseline: one plain ridge fit, centered, on one-hot labels."""
     targets = torch.nn.functional.one_hot(labels, n_classes).to(features.dtype)
     centered = features - features.mean(dim=0)
     gram = centered.T @ centered
@@ -166,7 +166,7 @@ def memory(n=1_000_000, p=100, k=2):
 
 
 def users():
-    """Print what users feel."""
+    """Print the times that users notice."""
     for n, p, k in [(20_000, 256, 10), (1_000_000, 100, 2)]:
         seconds, peak = in_fresh_process(_FIT_PREDICT, n, p, k)
         print(

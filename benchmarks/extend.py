@@ -1,11 +1,11 @@
-"""What extending a core by rows of a pool costs, beside plain products and factorisations.
+"""Cost of extending a core by rows of a pool, beside plain products and factorizations.
 
     python benchmarks/extend.py                  # everything
     python benchmarks/extend.py scoring update   # some parts
 
 Parts: ``scoring`` (a pool of a million rows, by `loo.extend` and by `DivaExtender.score_rows`, over
 one plain product of the pool with a (p, p) matrix; at most 3 is wanted), ``update`` (adding a batch
-over a fresh factorisation, at most a third; the ranking's second Gram over one weighted Gram, at
+over a new factorization, at most a third; the ranking's second Gram over one weighted Gram, at
 most 1), ``streams`` (a pool in a file or a dataframe: time and peak memory of a whole fit),
 ``wide`` (more features than rows in the core).
 
@@ -30,11 +30,8 @@ from threadpoolctl import threadpool_limits
 
 from skdiva import DivaExtender
 from skdiva.loo import ClassTargets, LogLoss, Problem, extend
-from skdiva.loo.pool._updated_smoother import ExtendedSmoother
-from skdiva.loo.ridge import full_float32
-from skdiva.loo.ridge._centering import weighted_gram
-from skdiva.loo.ridge._cross_sums import total_sums
-from skdiva.loo.ridge._primal import PrimalSmoother
+from skdiva.loo.pool import UpdatedSmoother
+from skdiva.loo.ridge import PrimalSmoother, full_float32, total_sums, weighted_gram
 
 N_CORE = 2000
 REPEATS = 3
@@ -82,21 +79,18 @@ def ratio(seconds, name, base):
 
 
 def scoring_functions(n, p, k, dtype):
-    """A plain product of the pool, and both ways to score it."""
+    """Return a plain product of the pool, and both ways to score it."""
     pool, labels = make_data(n, p, k, dtype)
     core, core_labels = make_data(N_CORE, p, k, dtype, seed=1)
     matrix, out = torch.randn(p, p, dtype=dtype), torch.empty_like(pool)
     alpha = 0.1 * N_CORE
     problem = Problem(core, ClassTargets(core_labels, k), loss=LogLoss())
-    step = 2**20 // p
-    parts = zip(pool.split(step), labels.split(step), strict=True)
-    blocks = [(rows, ClassTargets(codes, k)) for rows, codes in parts]
     estimator = DivaExtender(featurizer=None, alpha=alpha, device="cpu")
     estimator.fit(core.numpy(), core_labels.numpy())
     X, y = pool.numpy(), labels.numpy()
     return {
         "product": lambda: torch.mm(pool, matrix, out=out),
-        "extend": lambda: extend(problem, alpha, blocks, n_samples=0),
+        "extend": lambda: extend(problem, alpha, (pool, ClassTargets(labels, k)), n_samples=0),
         "score_rows": lambda: estimator.score_rows(X, y),
     }
 
@@ -118,7 +112,7 @@ def scoring():
 
 
 def update_functions(dtype, n, p, batch, k):
-    """A fresh factorisation, a batch added to one, and the sums over the core of the ranking."""
+    """Return a new factorization, an update by a batch, and the sums of the ranking."""
     features, labels = make_data(n + batch * (REPEATS + 1), p, k, dtype)
     core, targets = features[:n], ClassTargets(labels[:n], k)
     problem = Problem(core, targets, loss=LogLoss())
@@ -127,11 +121,11 @@ def update_functions(dtype, n, p, batch, k):
 
     def fresh():
         """C, coefficients, leverages and residuals."""
-        smoother = PrimalSmoother(problem.rows(dtype), weight, 0.1 * n, True)
+        smoother = PrimalSmoother(problem.row_blocks(dtype), weight, 0.1 * n, True)
         smoother.residuals(targets), smoother.coefficients(targets)
         return smoother
 
-    smoother = ExtendedSmoother(fresh(), targets)
+    smoother = UpdatedSmoother(fresh(), targets)
 
     def update():
         rows, codes = next(pool)
@@ -146,13 +140,13 @@ def update_functions(dtype, n, p, batch, k):
         "update": update,
         "sums": lambda: total_sums(smoother.whitened, values, values),
         "plain Gram": lambda: (core * weight[:, None]).T @ core,
-        "own Gram": lambda: weighted_gram(problem.rows(dtype), weight, center),
+        "own Gram": lambda: weighted_gram(problem.row_blocks(dtype), weight, center),
     }
 
 
 @full_float32()
 def update():
-    """Print what a batch costs."""
+    """Print the cost of a batch."""
     sizes = ", ".join(f"{name}={size}" for name, size in UPDATED.items())
     print(f"{sizes}; the sums are the second Gram and the moments T'P")
     print("| dtype | fresh (s) | update / fresh | sums / plain Gram | sums / symmetric Gram |")
@@ -186,7 +180,7 @@ class AnonymousMemory(threading.Thread):
             self.largest = max(self.largest, self._now())
 
     def added(self):
-        """How much more it was than at the start."""
+        """Return how much more it was than at the start."""
         self._done.set()
         return self.largest - self.start_size
 
@@ -224,7 +218,7 @@ def measure_pool(folder, kind):
         memory = AnonymousMemory()
         seconds = timed(estimator.score_rows, X, y)
     else:
-        estimator = DivaExtender(n_samples=1000, step=500, **how)
+        estimator = DivaExtender(n_samples_to_select=1000, step=500, **how)
         memory = AnonymousMemory()
         seconds = timed(estimator.fit, *core, X_pool=X, y_pool=y)
     print(f"{seconds:.1f} s, {memory.added():.2f} GiB")
@@ -236,14 +230,14 @@ def streams():
     print(f"{sizes}, float32; 1000 rows are added in two batches")
     with tempfile.TemporaryDirectory() as folder:
         write_pool(Path(folder), **STREAMED)
-        for kind, what in {
+        for kind, label in {
             "file": "fit, pool in a mapped file",
             "dataframe": "fit, pool in a dataframe",
             "score_rows": "score_rows of an array",
         }.items():
             call = [sys.executable, __file__, "--measure", folder, kind]
             answer = subprocess.run(call, check=True, capture_output=True, text=True)
-            print(f"{what}: {answer.stdout.strip()}", flush=True)
+            print(f"{label}: {answer.stdout.strip()}", flush=True)
 
 
 def wide():

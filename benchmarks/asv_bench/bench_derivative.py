@@ -53,7 +53,7 @@ class Groups:
 
 
 class Detector:
-    """What users call, everything automatic."""
+    """Fit and predict as users call it, everything automatic."""
 
     def setup(self):
         features, labels = _data(20_000, 64, 10)

@@ -24,9 +24,8 @@ class Extend:
     def setup(self, p, _step):
         features, labels = _data(N_CORE + 20_000, p)
         targets = ClassTargets(labels, K)
-        rows = torch.arange(N_CORE, len(labels)).split(2**20 // p)
         self.core = Problem(features[:N_CORE], ClassTargets(labels[:N_CORE], K), loss=LogLoss())
-        self.pool = [(features[part], targets.select(part)) for part in rows]
+        self.pool = features[N_CORE:], targets.select(slice(N_CORE, None))
 
     def time_extend(self, _p, step):
         extend(self.core, 0.1 * N_CORE, self.pool, step=step, n_samples=500)
