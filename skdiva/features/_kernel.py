@@ -210,17 +210,24 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : ndarray of shape (n, p) or dataframe
+            Training rows.
         sample_weight : ndarray of shape (n,) or None
+            Their weights.
         task : SelectionTask or None
             What the choice depends on; None if there is nothing to choose.
         device : torch.device
+            Device to compute on.
         dtype : {"float32", "float64"}
-        choice_rows, choice_landmarks : int
-            Largest number of rows and of landmarks for comparing the candidates.
+            Precision of the features.
+        choice_rows : int, default=3000
+            Largest number of rows for comparing the candidates.
+        choice_landmarks : int, default=400
+            Largest number of landmarks for comparing the candidates.
 
         Returns
         -------
         KernelFeaturizer
+            The fitted featurizer.
         """
         from skdiva.arrays import to_tensor
         from skdiva.features._kernel_selection import (
@@ -260,7 +267,18 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return self
 
     def transform_checked(self, X: Any) -> np.ndarray | torch.Tensor:
-        """Features of checked rows: an array for "linear", else a tensor on the device."""
+        """Compute the features of rows that have been checked.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, p) or dataframe
+            Rows with the columns seen in `fit`.
+
+        Returns
+        -------
+        ndarray or tensor of shape (n, n_components)
+            An ndarray for "linear", else a tensor on the device.
+        """
         if self.gamma_ is None:
             return self._columns.transform(X, self._dtype)
         from skdiva.arrays import to_tensor

@@ -96,8 +96,8 @@ def test_nothing_to_choose_needs_no_labels(given):
     assert not featurizer.chooses
     assert not featurizer.__sklearn_tags__().target_tags.required
     assert (featurizer.loo_losses_, featurizer.gamma_) == ({}, given.get("gamma"))
-    labelled = KernelFeaturizer(**given).fit(X, y, groups=y)
-    assert_array_equal(featurizer.transform(X), labelled.transform(X))
+    labeled = KernelFeaturizer(**given).fit(X, y, groups=y)
+    assert_array_equal(featurizer.transform(X), labeled.transform(X))
 
 
 @pytest.mark.parametrize("given", [{}, {"gamma": 0.1}, {"kernel": "rbf"}])
