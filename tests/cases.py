@@ -83,7 +83,7 @@ class Case:
 
 
 class Data(NamedTuple):
-    """The numbers of a case, and the calls that tests make with them."""
+    """Numbers of a case, and the objects that tests make of them."""
 
     case: Case
     features: torch.Tensor  # (n, p)
@@ -101,7 +101,7 @@ class Data(NamedTuple):
 
     @property
     def ridge_values(self):
-        """What the ridge model is fitted to, (n, k)."""
+        """Values (n, k) that the ridge model is fitted to."""
         return self.values if self.initial_outputs is None else self.values - self.initial_outputs
 
     def targets(self):
@@ -180,7 +180,7 @@ def _mean_eigenvalue(features, weight, fit_intercept):
         features = features - weight @ features / weight.sum()
     squares = weight @ features.square()
     trace = float(squares.sum())
-    # Constant columns leave rounding errors only.
+    # Constant columns leave only rounding errors.
     return trace / min(features.shape) if trace > 1e-20 * weight.sum() else 1.0
 
 

@@ -18,7 +18,7 @@ class Reference(NamedTuple):
     derivative: torch.Tensor  # (n,)
     prediction_size: torch.Tensor  # (n,), of the numbers that make up a prediction
     derivative_size: torch.Tensor  # (n,), of the terms that make up a derivative
-    conditioning: float  # what eps is multiplied with at worst
+    conditioning: float  # factor by which eps grows at worst
 
 
 def reference(data):
@@ -75,7 +75,7 @@ def loss_gradient(data, predictions):
 
 
 def conditioning(data):
-    """What relative rounding errors are multiplied with at worst.
+    """Factor by which relative rounding errors grow at worst.
 
     The condition number of the matrix that is factorized, plus the largest change of an entry of H
     with a relative change of a feature, divided by the smallest eigenvalue of I - S H_II S over all

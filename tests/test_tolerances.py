@@ -88,7 +88,7 @@ def test_conditioning_grows_with_dependent_columns_and_high_leverage():
 
 
 def test_case_promises():
-    """What the fields of a case say is in its data."""
+    """The data of a case have the properties that its fields name."""
     data = Case(row_scale=100, zero_weights=True, duplicate_rows=True, constant_column=True).data()
     assert data.sample_weight[0] > 0
     assert (data.sample_weight == 0).sum() == 6

@@ -12,7 +12,7 @@ from tests.tolerances import assert_rows_close, tolerances
 
 
 def check(case, dtype, device):
-    """Compare with refits; return whether conditioning left the promised tolerance as it is."""
+    """Compare with refits; return whether the promised tolerance applies."""
     data = case.data(dtype, device)
     evaluation = evaluate(data.problem(), data.sample_weight, data.alpha)
     expected = reference(data)

@@ -147,7 +147,7 @@ def test_from_smoother(case, device):
 
 
 def group_that_float32_cannot_leave_out(dtype, share):
-    """Two rows of moderate leverage that together determine their own predictions, nearly.
+    """Two rows of moderate leverage that together nearly determine their own predictions.
 
     ``share`` is about the smallest eigenvalue of I - S H_II S of their group.
     """

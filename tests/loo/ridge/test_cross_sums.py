@@ -1,4 +1,4 @@
-"""Sums over the rows of other groups, from which a high-leverage group leaves its own terms out."""
+"""Sums over the rows of other groups, exact also for high-leverage groups."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ GROUPS = {
 
 
 class Example:
-    """Whitened rows, the two arrays that are summed, and both sums written plainly."""
+    """Whitened rows, the two arrays that are summed, and both sums computed directly."""
 
     def __init__(self, groups, device, scale=1.0):
         draw = torch.Generator().manual_seed(0)

@@ -86,7 +86,7 @@ def test_memory_with_many_far_rows_of_weight_zero(device):
 
 
 def test_memory_with_long_groups(device):
-    """No array of all rows by the rows of a group is made either."""
+    """No array of all rows by the rows of a group is made."""
     assert largest_tensor(1000, 1.0, device) < 5
 
 

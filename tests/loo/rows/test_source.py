@@ -158,7 +158,7 @@ def test_no_more_rows_than_a_block_are_read_at_a_time(kept_bytes):
 
 def test_a_subclass_without_read_cannot_be_made():
     class NoRead(RowSource):
-        """It says nothing of its rows."""
+        """A source that does not define it."""
 
     with pytest.raises(TypeError, match="read"):
         NoRead(3, 2)
