@@ -31,7 +31,7 @@ def mean_eigenvalue(data):
 
 
 def best_exponent(loss, data, first, last):
-    """Exponent of the penalty, in mean eigenvalues, with the smallest loss; the last of equal ones."""
+    """Exponent of the penalty, in mean eigenvalues, with the smallest loss; the last if equal."""
     exponents = torch.arange(2 * first, 2 * last + 1) / 2
     losses = torch.tensor(
         [loss(mean_eigenvalue(data) * 10 ** float(x)) for x in exponents], dtype=torch.float64
