@@ -12,6 +12,7 @@ from skdiva._lazy import lazy_names
 if TYPE_CHECKING:
     from skdiva.features._jacobian import JacobianFeaturizer
     from skdiva.features._kernel import KernelFeaturizer
+    from skdiva.features._kernel_selection import SelectionTask as SelectionTask
     from skdiva.features.network import replace_head
 
 __all__ = ["JacobianFeaturizer", "KernelFeaturizer", "replace_head"]

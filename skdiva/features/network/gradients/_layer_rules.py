@@ -50,7 +50,7 @@ def _channel_bias(_layer: Any, _inputs: Any, gradients: torch.Tensor, rows: slic
 def _conv_weight(
     layer: Any, inputs: torch.Tensor, gradients: torch.Tensor, rows: slice
 ) -> torch.Tensor:
-    """Return the result of one convolution with the rows as groups.
+    """Compute the gradients of all rows by one convolution, with the rows as groups.
 
     Torch has a function for the gradient of grouped weights.
     """
