@@ -1,8 +1,8 @@
-"""Containers of all kinds (NumPy, pandas, polars, SciPy sparse, torch) and their way to tensors.
+"""Containers of all kinds (NumPy, pandas, polars, SciPy sparse, torch), and conversion to tensors.
 
-The only package that knows containers, devices and dtypes: what users pass in becomes a tensor of
-one dtype on one device, and results become NumPy arrays again. Importing it loads neither torch nor
-pandas; the functions that make tensors are loaded on first use.
+Only this package knows about containers, devices and dtypes. Arrays that users pass become tensors
+of one dtype on one device, and results become NumPy arrays again. Importing the package loads
+neither torch nor pandas; the functions that create tensors are loaded on first use.
 """
 
 from typing import TYPE_CHECKING

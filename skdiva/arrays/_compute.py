@@ -41,7 +41,7 @@ class Compute:
         *arrays : array-like
             The features first.
         """
-        follows_features = dtype is None and not any(_is_on_gpu(array) for array in arrays)
+        follows_features = dtype is None and _first_on_gpu(arrays) is None
         return cls(choose_device(device, *arrays), choose_dtype(dtype, *arrays), follows_features)
 
     def following(self, features: Any) -> Self:
@@ -99,9 +99,9 @@ def choose_device(device: str | None, *arrays: Any) -> torch.device:
         If the device is unknown or not available.
     """
     if device is None:
-        for array in arrays:
-            if _is_on_gpu(array):
-                return array.device
+        on_gpu = _first_on_gpu(arrays)
+        if on_gpu is not None:
+            return on_gpu.device
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
@@ -140,7 +140,7 @@ def choose_dtype(dtype: str | None, *arrays: Any) -> str:
         return dtype
     # A dataframe with columns of several dtypes has no dtype.
     is_single = str(getattr(arrays[0], "dtype", None)).removeprefix("torch.") in _SINGLE
-    return "float32" if is_single or any(_is_on_gpu(array) for array in arrays) else "float64"
+    return "float64" if not is_single and _first_on_gpu(arrays) is None else "float32"
 
 
 def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
@@ -175,5 +175,8 @@ def all_finite(tensor: Tensor) -> bool:
     return all(bool(torch.isfinite(rows).all()) for rows in tensor.split(2**14))
 
 
-def _is_on_gpu(array: Any) -> bool:
-    return is_tensor(array) and array.is_cuda
+def _first_on_gpu(arrays: tuple) -> Tensor | None:
+    for array in arrays:
+        if is_tensor(array) and array.is_cuda:
+            return array
+    return None

@@ -1,4 +1,4 @@
-"""What callers pass in, brought to the host without importing torch or pandas."""
+"""Containers of all kinds, handled without importing torch or pandas."""
 
 import sys
 from importlib import import_module
@@ -28,7 +28,7 @@ class HostCopy:
     def __init__(self, record: Any):
         self._module, self._name = type(record).__module__, type(record).__name__
         fields = record._asdict() if hasattr(record, "_asdict") else vars(record)
-        self._fields = {name: to_host(value) for name, value in fields.items()}
+        self._fields = dict(zip(fields, map(to_host, fields.values()), strict=True))
 
     def restore(self) -> Any:
         """Return the record with tensors on the CPU."""
@@ -41,64 +41,73 @@ class HostCopy:
         return getattr(import_module(self._module), self._name)(**fields)
 
 
-def is_tensor(array):
-    """Whether ``array`` is a torch tensor; if torch was never imported, nothing is."""
+def is_tensor(array: Any) -> bool:
+    """Return whether ``array`` is a torch tensor; there are none before torch is imported."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
 
 
-def to_host(array):
-    """Return a tensor as a NumPy array (detached, off the GPU); anything else as it is."""
+def to_host(array: Any) -> Any:
+    """Return a tensor as a detached NumPy array; anything else is returned as it is."""
     if not is_tensor(array):
         return array
     array = array.detach().cpu()
-    # NumPy has no bfloat16.
+    # NumPy does not have bfloat16.
     return (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
 
 
-def is_missing(value):
-    """Whether ``value`` is None, NaN, NaT or NA."""
-    # pandas' NA is neither equal to itself nor unequal: it is known by the name of its type.
+def is_missing(value: Any) -> bool:
+    """Return whether ``value`` is None, NaN, NaT or NA."""
+    # NA of pandas is neither equal nor unequal to itself, so it is recognized by its type.
     return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
-def append_rows(first, *others):
-    """Return the rows of some containers as one of the kind of the first.
+def append_rows(first: Any, *others: Any) -> Any:
+    """Return the rows of several containers in a container of the kind of the first.
 
     Parameters
     ----------
     first, *others : array-like, dataframe, tensor, sparse array or list
-        With the same columns. Columns get the dtype that holds the numbers of all; a tensor stays
-        on its device.
+        Containers with the same columns.
+
+    Returns
+    -------
+    container of the kind of ``first``
+        Every column has a dtype that can hold the values of all containers. Tensors are on the
+        device of the first.
 
     Raises
     ------
     TypeError
-        If one is of a kind that the first cannot take without losing dtypes or names.
+        If a container cannot be converted to the kind of the first without losing dtypes or names.
     ValueError
-        If dataframes differ in columns, or columns have no dtype in common.
+        If dataframes have different columns, or if columns have no common dtype.
     """
     if is_tensor(first):
         torch = sys.modules["torch"]
-        others = (torch.as_tensor(other, device=first.device) for other in others)
-        return torch.cat([first, *others])
+        tensors = (torch.as_tensor(other, device=first.device) for other in others)
+        return torch.cat([first, *tensors])
     parts = [first, *map(to_host, others)]
     for part in parts:
         _refuse_other_kind(first, part)
     if isinstance(first, list):
         return [row for part in parts for row in _as_rows(part)]
-    append = {"pandas": _append_pandas, "polars": _append_polars, "sparse": _append_sparse}
+    append: dict[str, Any] = {
+        "pandas": _append_pandas,
+        "polars": _append_polars,
+        "sparse": _append_sparse,
+    }
     return append.get(_kind(first), np.concatenate)(parts)
 
 
-def _kind(container):
+def _kind(container: Any) -> str:
     for kind, method in (("pandas", "iloc"), ("polars", "vstack"), ("sparse", "tocsr")):
         if hasattr(container, method):
             return kind
     return "array"
 
 
-def _refuse_other_kind(first, second):
+def _refuse_other_kind(first: Any, second: Any) -> None:
     kinds = _kind(first), _kind(second)
     mixed = {("pandas", "array"), ("sparse", "array"), ("array", "pandas"), ("array", "polars")}
     if kinds[0] != kinds[1] and kinds not in mixed:
@@ -108,12 +117,12 @@ def _refuse_other_kind(first, second):
         )
 
 
-def _as_rows(part):
-    # Iterating over a dataframe gives its columns.
+def _as_rows(part: Any) -> Any:
+    # A loop over a dataframe would run over its columns.
     return part if isinstance(part, list) else np.asarray(part)
 
 
-def _append_pandas(parts):
+def _append_pandas(parts: list) -> Any:
     import pandas as pd
 
     first = parts[0]
@@ -128,13 +137,13 @@ def _append_pandas(parts):
         if set(frame.columns) != set(first.columns):
             raise ValueError(
                 f"Expected dataframes with the columns {list(first.columns)}, got "
-                f"{list(frame.columns)}. Rename or add what differs."
+                f"{list(frame.columns)}. Rename or add the columns that differ."
             )
     return pd.concat(_with_common_categories(frames))
 
 
-def _with_common_categories(frames):
-    """Categorical columns of dataframes as of one: pandas would make objects of them."""
+def _with_common_categories(frames: list) -> list:
+    """Give categorical columns the same categories, because pandas would append them as objects."""
     from pandas import CategoricalDtype
     from pandas.api.types import union_categoricals
 
@@ -149,38 +158,47 @@ def _with_common_categories(frames):
     return frames
 
 
-def _append_polars(parts):
+def _append_polars(parts: list) -> Any:
     import polars as pl
 
     try:
         return pl.concat(parts, how="vertical_relaxed")
     except pl.exceptions.PolarsError as error:
         raise ValueError(
-            f"Expected dataframes with columns alike, got {', '.join(str(p.schema) for p in parts)}"
-            f": {error}. Cast or rename what differs."
+            "Expected dataframes with the same columns, got "
+            f"{', '.join(str(p.schema) for p in parts)}: {error}. Cast or rename the columns that "
+            "differ."
         ) from error
 
 
-def _append_sparse(parts):
+def _append_sparse(parts: list) -> Any:
     from scipy.sparse import vstack
 
     return vstack(parts, format="csr")
 
 
-def without_graph(array):
-    """Return a tensor detached, where it is; anything else as it is."""
+def without_graph(array: Any) -> Any:
+    """Return a tensor detached, on its device; anything else is returned as it is."""
     return array.detach() if is_tensor(array) else array
 
 
-def refuse_mixed_devices(**arrays):
-    """Raise if some tensors live on another device than others.
+def refuse_mixed_devices(**arrays: Any) -> None:
+    """Raise an error if tensors are on different devices.
+
+    Parameters
+    ----------
+    **arrays : array-like
+        Names for the error message, and arrays of any kind.
 
     Raises
     ------
     ValueError
-        Naming the arrays and their devices.
+        If tensors are on different devices.
     """
-    places = {name: str(array.device) for name, array in arrays.items() if is_tensor(array)}
+    places = {}
+    for name, array in arrays.items():
+        if is_tensor(array):
+            places[name] = str(array.device)
     if len(set(places.values())) > 1:
         found = ", ".join(f"{name} on {device}" for name, device in places.items())
         raise ValueError(
@@ -189,25 +207,25 @@ def refuse_mixed_devices(**arrays):
         )
 
 
-def row_index(*containers):
-    """Return the index of the first pandas object among ``containers``, None if there is none."""
+def row_index(*containers: Any) -> Any:
+    """Return the index of the first pandas object; None if there is no pandas object."""
     for container in containers:
         if hasattr(container, "iloc") and hasattr(container, "index"):
             return container.index
     return None
 
 
-def column_names(X):
+def column_names(X: Any) -> list | None:
     """Return the names of the columns of a dataframe, None for any other container."""
     return list(X.columns) if hasattr(X, "columns") else None
 
 
-def get_column(X, column):
+def get_column(X: Any, column: Any) -> Any:
     """Return a column of a dataframe by its name, or of an array by its position."""
     return X[column] if hasattr(X, "columns") else np.asarray(X)[:, column]
 
 
-def column_dtypes(X):
+def column_dtypes(X: Any) -> list:
     """Return the dtype of every column of a dataframe, or that of any other container, as a list.
 
     Strings of all lengths have the same dtype.
@@ -218,8 +236,8 @@ def column_dtypes(X):
     return [dtype.type if getattr(dtype, "kind", None) in ("U", "S") else dtype]
 
 
-def count_non_finite(X):
-    """Return how many entries of a container of any kind are missing, NaN or infinite."""
+def count_non_finite(X: Any) -> int:
+    """Return the number of entries of a container that are missing, NaN or infinite."""
     if hasattr(X, "isna"):
         return int((X.isna() | X.isin([np.inf, -np.inf])).to_numpy().sum())
     array = X.tocsr().data if hasattr(X, "tocsr") else np.asarray(to_host(X))
@@ -229,7 +247,7 @@ def count_non_finite(X):
 
 
 def take_rows(container: Any, positions: Any) -> Any:
-    """Return some rows of an array or dataframe, by a slice or an array of positions."""
+    """Return some rows of an array or dataframe, given as a slice or an array of positions."""
     return container.iloc[positions] if hasattr(container, "iloc") else container[positions]
 
 

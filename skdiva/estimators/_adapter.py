@@ -75,12 +75,11 @@ class CoreAdapter:
         if data.target_val is not None:
             val = features.validation if is_gram else feature_map.transform(data.X_val)
             validation = compute.finite_floats(val), self._targets(data.X_val, data.target_val)
-        weight, validation_weight = data.sample_weight, data.validation_weight
-        start = train.new_ones(len(data.y)) if weight is None else compute.floats(weight)
-        if validation_weight is not None:
-            validation_weight = compute.floats(validation_weight)
-        elif weight is not None:
-            validation_weight = start
+        start, validation_weight = train.new_ones(len(data.y)), None
+        if data.sample_weight is not None:
+            start = validation_weight = compute.floats(data.sample_weight)
+        if data.validation_weight is not None:
+            validation_weight = compute.floats(data.validation_weight)
         self.start_weight = start
         self.labels = self.sources = None
         if isinstance(data.target, ClassLabels):
@@ -193,9 +192,7 @@ class CoreAdapter:
 
     def model(self, coefficients: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients of the features and intercepts as arrays, from those of the core."""
-        if self.feature_map.gram_only:
-            return self.feature_map.coef_from_duals(self.data.X_checked, *coefficients)
-        return to_host(coefficients[0]), to_host(coefficients[1])
+        return self.feature_map.model(self.data.X_checked, *coefficients)
 
     def new_row_derivative(self, fit: FittedRidge) -> NewRowDerivative | None:
         """Return the derivative of new rows; None if only inner products are known."""

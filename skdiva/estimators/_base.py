@@ -175,5 +175,5 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for name in list(vars(self)):
             if name.endswith("_") or name in self._fitted_private:
                 delattr(self, name)
-        vars(self).update(fitted)
+        self.__dict__.update(fitted)
         return self

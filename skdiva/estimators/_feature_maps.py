@@ -105,6 +105,19 @@ class FeatureMap(ABC):
         """Return the outputs (m, k) of the network before training, or None."""
         return None
 
+    def model(self, _X: Any, coef: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients of the features and intercepts as arrays, from those of the core.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+            Training rows.
+        coef : tensor of shape (p, k), (p,) or (n * k,)
+            The last one with ``gram_only``.
+        intercept : tensor of shape (k,)
+        """
+        return to_host(coef), to_host(intercept)
+
 
 class RawFeatures(FeatureMap):
     """X itself."""
@@ -141,7 +154,7 @@ class ChosenFeatures(FeatureMap):
         from skdiva.features import SelectionTask
 
         weight, validation = data.validation_weight, None
-        if data.X_val is not None:
+        if data.target_val is not None:
             validation = data.X_val, data.target_val.to_core(compute)
         task = SelectionTask(
             data.target.to_core(compute),
@@ -173,6 +186,8 @@ class _TransformerMap(FeatureMap):
         Whether the ridge model has an intercept.
     """
 
+    _n_outputs: int
+
     def __init__(self, featurizer: Any, fit_intercept: bool):
         self.featurizer, self.fit_intercept = clone(featurizer), fit_intercept
 
@@ -193,11 +208,13 @@ class _TransformerMap(FeatureMap):
             )
         return outputs
 
-    def coef_from_duals(self, X: Any, duals: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return coefficients (p,) and intercepts (k,) for those (n k,) of the inner products."""
+    def model(self, X: Any, coef: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients (p, k) or (p,) and intercepts (k,) as arrays."""
+        coef, intercept = to_host(coef), to_host(intercept)
+        if not self.gram_only:
+            return coef, intercept
         rows = LazyFeatures(self, X, self._n_outputs)
-        coef = self._combine(rows, to_host(duals).reshape(-1, self._n_outputs)).astype(np.float64)
-        intercept = to_host(intercept)
+        coef = self._combine(rows, coef.reshape(-1, self._n_outputs)).astype(np.float64)
         if self.fit_intercept:  # the inner products are those of centered rows
             intercept = intercept - self.product(rows, coef).mean(axis=0)
         return coef, intercept

@@ -167,7 +167,7 @@ def unwrap(value: Any, name: str) -> Any:
 
 def check_labeled_rows(
     estimator: Any, X: Any, y: Any, target: Target, numeric: bool, suffix: str
-) -> tuple[Any, Target] | tuple[None, None]:
+) -> tuple[Any, Any]:
     """Validate labeled rows that are not training rows; ``suffix`` is "val" or "pool"."""
     names = f"X_{suffix}", f"y_{suffix}"
     if X is None and y is None:

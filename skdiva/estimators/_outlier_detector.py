@@ -265,7 +265,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         label_score = make_label_score(self.criterion, data.target)
         adapter = self._build_adapter(data, feature_map)
         result = label_score.fit(adapter)
-        if self.contamination == "auto":
+        if isinstance(self.contamination, str):
             threshold = label_score.threshold
         else:
             threshold = float(np.quantile(result.scores, 1 - self.contamination))

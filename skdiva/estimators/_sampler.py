@@ -1,9 +1,11 @@
-"""DivaSampler: drop rows with wrong labels, in the way of imbalanced-learn."""
+"""DivaSampler: removal of rows with wrong labels, with the interface of imbalanced-learn."""
 
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, _fit_context, clone
 from sklearn.utils import InputTags, Tags, _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods
@@ -20,53 +22,55 @@ from skdiva.estimators._targets import holds_classes
 
 
 class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
-    """Drop the rows that a detector takes for wrong.
+    """Drop rows that a detector flags as outliers.
 
-    A step for the ``Pipeline`` of imbalanced-learn: rows are dropped when the pipeline is fitted,
-    and the steps that follow see the rest. When it predicts, every row stays. imbalanced-learn is
-    not needed for `fit_resample` itself.
+    The sampler is a step for the ``Pipeline`` of imbalanced-learn. Rows are dropped when the
+    pipeline is fitted, and the following steps are fitted on the remaining rows. No row is dropped
+    when the pipeline predicts. `fit_resample` itself does not require imbalanced-learn.
 
     Parameters
     ----------
     detector : estimator instance, default=None
-        Says which rows are wrong, by ``fit_predict(X, y)``, 1 for a row that is to stay. None:
-        ``DivaOutlierDetector()``. Pass one to set its parameters, or to search them as
-        ``detector__contamination``.
+        Detector with a method ``fit_predict(X, y)`` that returns 1 for rows to keep. If None,
+        ``DivaOutlierDetector()``. Pass a detector to set its parameters, or to include them in a
+        parameter search, for example as ``detector__contamination``.
 
     Attributes
     ----------
     detector_ : estimator
-        The fitted detector, which has seen all rows: ``label_issues()`` of a DivaOutlierDetector
-        says which it flags, and why.
+        The detector, fitted on all rows. If it is a DivaOutlierDetector, its ``label_issues()``
+        returns a table of the flagged labels.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        Positions of the rows that stay, ascending.
+        Positions of the remaining rows, in ascending order.
     sampling_strategy_ : dict
-        Number of rows that stay, by class; empty for regression.
+        Number of remaining rows of every class; empty for regression.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if they are all strings.
+        Names of the columns of X, if all of them are strings.
 
     See Also
     --------
-    DivaOutlierDetector : Says which rows are wrong.
-    DivaReweighter : The last step of any pipeline: trains an estimator on weighted rows, or, with
-        ``apply="drop"``, on those that kept their weight.
+    DivaOutlierDetector : Detect rows with wrong labels.
+    DivaReweighter : Last step of any pipeline, which trains an estimator with learned weights or,
+        with ``apply="drop"``, on the rows that kept their weight.
 
     Notes
     -----
-    No class is lost: if no row of a class would stay, all of them do. Still, right rows of a rare
-    class are dropped more often than others; with few classes, less so if `fit_resample` is given
-    class-balanced ``sample_weight``, which the detector gets.
+    No class is lost: if all rows of a class are flagged, none of them is dropped. Nevertheless,
+    rows of a rare class with right labels are dropped more often than others. With few classes, it
+    helps to pass class-balanced ``sample_weight`` to `fit_resample`, which passes them to the
+    detector.
 
-    Unlike the samplers of imbalanced-learn it takes regression targets, too.
+    Unlike the samplers of imbalanced-learn, it also accepts regression targets.
 
-    With metadata routing enabled, a pipeline hands ``groups``, ``sample_weight`` and the like to
-    the detector, if it requests them: ``DivaOutlierDetector().set_fit_request(groups=True)``.
-    ``X_val`` arrives as it was given, not transformed by the steps before. Without routing, a
-    pipeline of imbalanced-learn hands no metadata to a sampler, not even as ``sampler__groups``,
-    and says nothing. What the steps after a sampler are given has an entry for every row, also for
-    those that were dropped, and does not fit: to train with weights, use :class:`DivaReweighter`.
+    If metadata routing is enabled, a pipeline passes ``groups``, ``sample_weight`` and other
+    metadata to the detector if it requests them, for example by
+    ``DivaOutlierDetector().set_fit_request(groups=True)``. ``X_val`` is passed as it is, without
+    being transformed by the previous steps. If metadata routing is not enabled, a pipeline of
+    imbalanced-learn silently passes no metadata to a sampler, not even as ``sampler__groups``.
+    Metadata for the steps after a sampler cannot be used, because they have an entry for every row,
+    including those that were dropped. To train with weights, use :class:`DivaReweighter`.
 
     Examples
     --------
@@ -85,23 +89,24 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
     """
 
     _estimator_type = "sampler"
-    _parameter_constraints: dict = {"detector": [HasMethods(["fit_predict"]), None]}
+    _parameter_constraints: ClassVar[dict] = {"detector": [HasMethods(["fit_predict"]), None]}
 
-    def __init__(self, detector=None):
+    def __init__(self, detector: Any = None):
         self.detector = detector
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **params):
-        """Find the rows that stay.
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
+        """Fit the detector and find the rows to keep.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, as ``detector`` takes them.
+            Rows in any container that ``detector`` accepts.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels, also as a column or as one-hot rows, or regression targets.
+            Labels, as a vector, a column or one-hot rows; or regression targets.
         **params : dict
-            For the detector, such as ``groups``; with metadata routing on, what it requests.
+            Arguments for the `fit_predict` of the detector, such as ``groups``. If metadata routing
+            is enabled, the metadata that it requests.
 
         Returns
         -------
@@ -111,7 +116,7 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the detector refuses X, y or a parameter.
+            If the detector does not accept X, y or a parameter.
         """
         detector = clone(self._given_detector())
         labels = _flat_labels(y)
@@ -126,56 +131,56 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
         fitted |= {"detector_": detector, "sample_indices_": np.flatnonzero(stays)}
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
-        vars(self).update(fitted, sampling_strategy_=strategy)
+        self.__dict__.update(fitted, sampling_strategy_=strategy)
         return self
 
-    def fit_resample(self, X, y, **params):
-        """Return the rows that stay.
+    def fit_resample(self, X: ArrayLike, y: ArrayLike, **params: Any) -> tuple[Any, Any]:
+        """Fit the detector and return the rows to keep.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, as ``detector`` takes them.
+            Rows in any container that ``detector`` accepts.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels, also as a column or as one-hot rows, or regression targets.
+            Labels, as a vector, a column or one-hot rows; or regression targets.
         **params : dict
-            For the detector, as in `fit`.
+            Arguments for the detector, as in `fit`.
 
         Returns
         -------
         X_resampled : array-like of shape (n_samples_new, n_features)
-            The rows that stay, in their order, of the kind of X: array, dataframe with its index
-            and dtypes, sparse array, list or tensor.
+            The remaining rows, in their order and in the container of X: an array, a dataframe with
+            its index and dtypes, a sparse array, a list or a tensor.
         y_resampled : array-like of shape (n_samples_new,) or (n_samples_new, n_targets)
-            Their labels, as given.
+            Their labels, in the container of y.
         """
         self.fit(X, y, **params)
         X, y = indexable(X, y)
         return tuple(_safe_indexing(array, self.sample_indices_) for array in (X, y))
 
-    def get_metadata_routing(self):
-        """Return who gets which metadata.
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return the metadata routing of the sampler.
 
         Returns
         -------
         MetadataRouter
-            All metadata go to the `fit` of the detector.
+            All metadata are passed to the `fit` of the detector.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
-        with suppress(ValueError):  # scikit-learn learns of the method from imbalanced-learn
+        with suppress(ValueError):  # only imbalanced-learn makes this method known to scikit-learn
             mapping.add(caller="fit_resample", callee="fit")
         router = MetadataRouter(owner=type(self).__name__)
         return router.add(detector=self._given_detector(), method_mapping=mapping)
 
-    def _given_detector(self):
+    def _given_detector(self) -> Any:
         return DivaOutlierDetector() if self.detector is None else self.detector
 
-    def _routed(self, params):
+    def _routed(self, params: dict) -> dict:
         if not _routing_enabled():
             return params
         return process_routing(self, "fit", **params).detector.fit
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         detector = get_tags(self._given_detector())
         given = {tag.name: getattr(tags, tag.name) for tag in fields(tags)}
@@ -190,7 +195,7 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
 
 @dataclass(slots=True)
 class _SamplerInputTags(InputTags):
-    """Tags of scikit-learn, and one that imbalanced-learn reads."""
+    """Tags of scikit-learn, with one of imbalanced-learn."""
 
     dataframe: bool = True
 
@@ -202,13 +207,13 @@ class _SamplerTags:
 
 @dataclass(slots=True)
 class _TagsOfSampler(Tags):
-    """Tags of scikit-learn, and those that imbalanced-learn reads."""
+    """Tags of scikit-learn, with those of imbalanced-learn."""
 
     sampler_tags: _SamplerTags = field(default_factory=_SamplerTags)
 
 
-def _flat_labels(y):
-    """Return a column as (n,), one-hot rows (n, k) as their places, anything else as it is."""
+def _flat_labels(y: Any) -> Any:
+    """Return a column or one-hot rows as a vector of labels; anything else as it is."""
     labels = np.asarray(to_host(y))
     if labels.ndim != 2:
         return y
@@ -218,8 +223,8 @@ def _flat_labels(y):
     return labels.argmax(axis=1) if one_hot else y
 
 
-def _has_classes(detector, y):
-    """Whether y holds classes: what the detector made of it, if it looked."""
+def _has_classes(detector: Any, y: Any) -> bool:
+    """Return whether y holds classes, as the detector read it if it reads y."""
     if get_tags(detector).target_tags.required:
         return hasattr(detector, "classes_")
     return holds_classes(to_host(y))
