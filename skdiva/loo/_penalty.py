@@ -105,6 +105,7 @@ class Spectrum(ABC):
         return torch.cat(list(map(self._losses, parts))).tolist()
 
     def _losses(self, alphas: Tensor) -> Tensor:
+        """Mean squared errors of as many penalties as are worked on at a time."""
         shrunk = 1 / (self.eigenvalues[:, None] + alphas)  # (q, A)
         coef = (shrunk[:, :, None] * self.moment[:, None, :]).flatten(1)  # (q, A k)
         if self.validation is not None:
@@ -233,9 +234,6 @@ class SpectralProblem(Protocol):
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
         """Decompose at the weights (visiting order)."""
 
-    def for_penalty(self, sample_weight: Tensor) -> tuple["SpectralProblem", Tensor]:
-        """Return the problem and the weights (input order) that the penalty is chosen on."""
-
 
 @full_float32()
 def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
@@ -261,7 +259,6 @@ def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
     ValueError
         If no penalty on the grid leaves usable leave-one-out predictions.
     """
-    problem, sample_weight = problem.for_penalty(sample_weight)
     weight = problem.layout.arrange(sample_weight)
     problem.layout.require_two_groups(weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):

@@ -62,6 +62,11 @@ class RidgeProblem(ABC):
         budget: Budget,
     ):
         check_loss(loss)
+        if dtype not in (torch.float32, torch.float64):
+            raise TypeError(
+                f"Expected features in float32 or float64, got {dtype}. Convert them, for example "
+                "with features.float()."
+            )
         if targets.n_rows != n_rows:
             raise ValueError(
                 f"Expected one target for each of the {n_rows} rows of features, got "
@@ -116,10 +121,6 @@ class RidgeProblem(ABC):
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
         """Decompose at the weights (visiting order), for the search of the penalty."""
 
-    @abstractmethod
-    def for_penalty(self, sample_weight: Tensor) -> tuple["RidgeProblem", Tensor]:
-        """Return the problem and the weights (input order) that the penalty is chosen on."""
-
     @property
     @abstractmethod
     def validation_rows(self) -> Tensor:
@@ -160,8 +161,8 @@ class Problem(RidgeProblem):
     Raises
     ------
     TypeError
-        If ``features`` is neither a floating tensor of two dimensions nor a row source, or if
-        ``loss`` lacks a method.
+        If ``features`` is neither a tensor of two dimensions nor a row source, of float32 or
+        float64, or if ``loss`` lacks a method.
     ValueError
         If there are more or fewer targets than rows.
     """
@@ -207,10 +208,6 @@ class Problem(RidgeProblem):
             self.fit_intercept,
             self.validation,
         )
-
-    def for_penalty(self, sample_weight: Tensor) -> tuple["Problem", Tensor]:
-        """Return the problem and the weights (input order) that the penalty is chosen on."""
-        return self, sample_weight
 
     @property
     def validation_rows(self) -> Tensor:

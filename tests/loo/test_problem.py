@@ -92,3 +92,12 @@ def test_replace(grouping):
     same = problem.replace()
     assert (same.loss, same.validation) == (problem.loss, None)
     assert same.validation_weight is problem.validation_weight
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_refused(dtype):
+    """Nothing can be factorized in it."""
+    features = torch.zeros(4, 2, dtype=dtype)
+    targets = ClassTargets(torch.tensor([0, 1, 0, 1]), 2)
+    with pytest.raises(TypeError, match="float32 or float64, got torch"):
+        Problem(features, targets, loss=LogLoss())

@@ -20,7 +20,6 @@ from skdiva.loo.ridge import (
     RESOLUTION,
     HatMatrixSmoother,
     InsufficientPrecisionError,
-    condition_estimate,
     require_condition,
     require_residual_share,
 )
@@ -95,8 +94,9 @@ class JointDualSmoother(HatMatrixSmoother):
         torch.linalg.cholesky_ex(system, out=(system, info))
         if int(info) != 0:
             raise InsufficientPrecisionError("the penalized Gram matrix is not positive definite")
-        condition = condition_estimate(diagonal, lambda v: system @ (system.T @ v), system)
-        require_condition(condition, self.dtype, LARGEST_INVERSE_ERROR)
+        require_condition(
+            diagonal, lambda v: system @ (system.T @ v), system, LARGEST_INVERSE_ERROR
+        )
         torch.cholesky_inverse(system, out=system)
         inverse_diagonal = system.diagonal().clone()
         system.mul_(self.alpha)

@@ -116,7 +116,13 @@ class JointProblem(RidgeProblem):
         return PrimalSmoother(rows, weight, penalty, False)
 
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> JointSpectrum:
-        """Decompose at the weights (visiting order), for the search of the penalty."""
+        """Decompose at the weights (visiting order), for the search of the penalty.
+
+        Of a large Gram matrix only some samples are decomposed.
+        """
+        if self.gram_only and self.n_rows > self.max_decomposed_rows // self.n_outputs:
+            problem, sample_weight = self._sample(self.layout.restore(sample_weight))
+            return problem.spectrum(problem.layout.arrange(sample_weight), dtype)
         gram = self.visited_gram() if self.gram_only else None
         features = None if self.gram_only else self.layout.arrange(self.features)
         validation = self.validation
@@ -162,26 +168,20 @@ class JointProblem(RidgeProblem):
             return coef, self.shift
         return coef, self.shift + intercept - self._center @ coef.double()
 
-    def for_penalty(self, sample_weight: Tensor) -> tuple["JointProblem", Tensor]:
-        """Return a problem and weights to choose the penalty on: some samples of a large Gram."""
+    def _sample(self, sample_weight: Tensor) -> tuple["JointProblem", Tensor]:
+        """Draw a problem that is small enough to be decomposed, with its weights (input order)."""
         n_samples = self.max_decomposed_rows // self.n_outputs
-        if not self.gram_only or len(sample_weight) <= n_samples:
-            return self, sample_weight
         generator = torch.Generator().manual_seed(0)
         held = torch.nonzero(sample_weight > 0)[:, 0]
         drawn = torch.randperm(len(held), generator=generator)[:n_samples].to(held.device)
         samples = held[drawn].sort().values
-        return self._select(samples), sample_weight[samples]
-
-    def _select(self, samples: Tensor) -> "JointProblem":
-        """The problem of some samples."""
         targets, groups = self._given
         outputs = torch.arange(self.n_outputs, device=samples.device)
         rows = (samples[:, None] * self.n_outputs + outputs).flatten()
         validation = self.validation
         if validation is not None:
             validation = validation[0][:, :, rows], validation[1]
-        return JointProblem(
+        problem = JointProblem(
             JointGram(self.features[samples][:, :, rows]),
             targets.select(samples),
             loss=self.loss,
@@ -191,6 +191,7 @@ class JointProblem(RidgeProblem):
             validation=validation,
             budget=self.budget,
         )
+        return problem, sample_weight[samples]
 
 
 def augmented_rows(features: Tensor, center: Tensor | None) -> Tensor:

@@ -19,8 +19,6 @@ from skdiva.loo.ridge._precision import (
     LARGEST_INVERSE_ERROR,
     RESOLUTION,
     cholesky,
-    condition_estimate,
-    require_condition,
     require_residual_share,
 )
 from skdiva.loo.ridge._products import center_rows, weighted_center, weighted_target_mean
@@ -78,10 +76,7 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         shift = mean_eigenvalue * self._inverse_total
         system.addr_(root, root, alpha=shift)
         system.diagonal().add_(self.alpha)
-        factor = cholesky(system)
-        condition = condition_estimate(system.diagonal(), system.mv, factor)
-        require_condition(condition, self.dtype, LARGEST_INVERSE_ERROR)
-        self._inverse = torch.cholesky_inverse(factor)
+        self._inverse = torch.cholesky_inverse(cholesky(system, LARGEST_INVERSE_ERROR))
         share = self.alpha / (self.alpha + mean_eigenvalue)
         correction = share * self._inverse_total
         return torch.addr(self._inverse, root, root, beta=self.alpha, alpha=-correction)
@@ -123,7 +118,8 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
 
     def centered_targets(self, targets: Targets) -> tuple[Tensor, Tensor]:
         """Targets (n, k) minus their weighted mean, and the mean (k,) in float64."""
-        mean = weighted_target_mean(targets, self.sample_weight, self.fit_intercept)
+        weight, budget = self.sample_weight, self.rows.budget
+        mean = weighted_target_mean(targets, weight, self.fit_intercept, budget)
         return targets.ridge_values(slice(None), self.dtype, mean), mean
 
     def coefficients(self, targets: Targets) -> tuple[Tensor, Tensor]:

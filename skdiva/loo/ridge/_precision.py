@@ -32,16 +32,18 @@ def full_float32() -> Iterator[None]:
     cudnn = torch.backends.cudnn
     settings: list[tuple[Any, str, Any]] = [(cudnn, "allow_tf32", False)]
     if hasattr(cudnn, "conv"):  # since torch 2.9, which refuses conv and rnn that differ
-        settings = [(part, "fp32_precision", "ieee") for part in (cudnn.conv, cudnn.rnn)]
-    before = [getattr(setting, name) for setting, name, _ in settings]
+        name = "fp32_precision"
+        settings = [(cudnn.conv, name, "ieee"), (cudnn.rnn, name, "ieee")]
     torch.set_float32_matmul_precision("highest")
+    before = []
     for setting, name, full in settings:
+        before.append((setting, name, getattr(setting, name)))
         setattr(setting, name, full)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(products)
-        for (setting, name, _), value in zip(settings, before, strict=True):
+        for setting, name, value in before:
             setattr(setting, name, value)
 
 
@@ -67,11 +69,28 @@ def in_sufficient_dtype(
     ) from reason
 
 
-def cholesky(matrix: Tensor) -> Tensor:
-    """Lower Cholesky factor, or InsufficientPrecisionError: nothing is added to the diagonal."""
+def cholesky(matrix: Tensor, largest_error: dict[torch.dtype, float] = _LARGEST_ERROR) -> Tensor:
+    """Lower Cholesky factor of a penalized Gram matrix: nothing is added to the diagonal.
+
+    Parameters
+    ----------
+    matrix : tensor of shape (q, q)
+    largest_error : dict of {torch.dtype: float}
+        Limit on eps times the condition number.
+
+    Returns
+    -------
+    tensor of shape (q, q)
+
+    Raises
+    ------
+    InsufficientPrecisionError
+        If the matrix is not positive definite, or its condition number is too large.
+    """
     factor, info = torch.linalg.cholesky_ex(matrix)
     if int(info) != 0:
         raise InsufficientPrecisionError("the penalized Gram matrix is not positive definite")
+    require_condition(matrix.diagonal(), matrix.mv, factor, largest_error)
     return factor
 
 
@@ -91,8 +110,13 @@ def cholesky_stack(matrices: Tensor) -> Tensor:
     return factors
 
 
-def condition_estimate(diagonal: Tensor, multiply: Callable, factor: Tensor) -> float:
-    """Estimate the condition number of a matrix scaled to a unit diagonal.
+def require_condition(
+    diagonal: Tensor,
+    multiply: Callable[[Tensor], Tensor],
+    factor: Tensor,
+    largest_error: dict[torch.dtype, float],
+) -> float:
+    """Estimate the condition number of a matrix scaled to a unit diagonal; raise if too large.
 
     The scaling is what a Cholesky factorization is insensitive to (van der Sluis 1969). Power steps
     from a fixed vector: a lower bound, cheap beside the factorization.
@@ -105,9 +129,21 @@ def condition_estimate(diagonal: Tensor, multiply: Callable, factor: Tensor) -> 
         Multiplies the matrix with a vector (q,).
     factor : tensor of shape (q, q)
         Its lower Cholesky factor.
+    largest_error : dict of {torch.dtype: float}
+        Limit on eps times the condition number.
+
+    Returns
+    -------
+    float
+        The estimate.
+
+    Raises
+    ------
+    InsufficientPrecisionError
+        If eps times the estimate exceeds the limit.
     """
-    scale = diagonal.rsqrt()
-    vector = torch.linspace(1, 2, len(scale), dtype=scale.dtype, device=scale.device)
+    scale, dtype = diagonal.rsqrt(), diagonal.dtype
+    vector = torch.linspace(1, 2, len(scale), dtype=dtype, device=scale.device)
     vector[1::2] *= -1
     largest, smallest_inverse = vector / vector.norm(), vector / vector.norm()
     for _ in range(_POWER_STEPS):
@@ -118,20 +154,12 @@ def condition_estimate(diagonal: Tensor, multiply: Callable, factor: Tensor) -> 
         smallest_inverse = smallest_inverse / scale
         norm_inverse = smallest_inverse.norm()
         smallest_inverse = smallest_inverse / norm_inverse
-    return float(norm * norm_inverse)
-
-
-def require_condition(
-    condition: float, dtype: torch.dtype, largest_error: dict[torch.dtype, float] = _LARGEST_ERROR
-) -> None:
-    """Raise InsufficientPrecisionError if eps times the condition number exceeds an error.
-
-    ``largest_error`` holds the limit of every dtype.
-    """
+    condition = float(norm * norm_inverse)
     if not condition * torch.finfo(dtype).eps <= largest_error[dtype]:
         raise InsufficientPrecisionError(
             f"the penalized Gram matrix has a condition number near {condition:.1e}"
         )
+    return condition
 
 
 def require_residual_share(smallest: float, dtype: torch.dtype, least: float | None = None) -> None:

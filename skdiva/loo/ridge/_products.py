@@ -78,17 +78,13 @@ def weighted_moment(
     return rows.reduce(add, sample_weight)[0]
 
 
-def _middle(n_columns: int) -> int:
-    # A multiple of LEAF: aligned halves, and no sliver when one column (the intercept) is added.
-    return -(-n_columns // (2 * LEAF)) * LEAF
-
-
 def add_symmetric_product(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Add ``left' right``, known to be symmetric, to the upper triangle of ``total`` (q, q)."""
     n_columns = total.shape[0]
     if n_columns <= LEAF:
         return total.addmm_(left.T, right)
-    half = _middle(n_columns)
+    # A multiple of LEAF: aligned halves, and no sliver when one column (the intercept) is added.
+    half = -(-n_columns // (2 * LEAF)) * LEAF
     total[:half, half:].addmm_(left[:, :half].T, right[:, half:])
     for part in (slice(0, half), slice(half, n_columns)):
         add_symmetric_product(total[part, part], left[:, part], right[:, part])
@@ -106,7 +102,7 @@ def multiply_upper(rows: Tensor, upper: Tensor, out: Tensor) -> Tensor:
     n_columns = upper.shape[0]
     if n_columns <= LEAF:
         return torch.mm(rows, upper, out=out)
-    half = _middle(n_columns)
+    half = -(-n_columns // (2 * LEAF)) * LEAF
     multiply_upper(rows[:, :half], upper[:half, :half], out[:, :half])
     multiply_upper(rows[:, half:], upper[half:, half:], out[:, half:])
     out[:, half:].addmm_(rows[:, :half], upper[:half, half:])

@@ -37,6 +37,7 @@ class Layout:
     ----------
     n_rows : int
     blocks : tuple of Block
+        In the order of their group sizes.
     order : int64 tensor of shape (n_rows,) or None
         Input positions in visiting order. None: rows stay where they are (no groups).
     """
@@ -76,7 +77,7 @@ class Layout:
     @property
     def grouped(self) -> bool:
         """Whether some rows are left out together."""
-        return any(block.group_size > 1 for block in self.blocks)
+        return self.blocks[-1].group_size > 1  # they are in the order of their size
 
     def group_sums(self, row_values: Tensor) -> Tensor:
         """Sum ``row_values`` (n,) over each row's own group, (n,)."""

@@ -119,10 +119,10 @@ def test_new_rows_by_inner_products_are_refused():
 def test_a_large_gram_matrix_is_decomposed_in_part():
     data = JointData(60, 3, 200, n_val=4, grouped=True)
     whole = data.problem(True, max_decomposed_rows=30)
-    problem, weight = whole.for_penalty(data.weight)
-    assert problem.features.shape == (10, 3, 30)
-    assert problem.validation[0].shape == (4, 3, 30)
-    assert len(weight) == len(problem.targets.labels) == len(problem.validation_weight) == 10
+    spectrum = whole.spectrum(whole.layout.arrange(data.weight), torch.float64)
+    assert len(spectrum.eigenvalues) <= 30 == spectrum.rows.n_rows
+    assert len(spectrum.weight) == len(spectrum.validation_weight) == spectrum.targets.n_rows == 30
+    assert spectrum.validation[0].shape == (4 * 3, 30)
     assert choose_penalty(whole, data.weight).alpha > 0
 
 

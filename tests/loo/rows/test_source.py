@@ -190,7 +190,7 @@ def test_as_row_source():
         (torch.zeros(4, 3, dtype=torch.int64), "torch.int64"),
         (MadeRows(lambda rows: rows[:, None], 5, torch.int64), "a MadeRows of dtype torch.int64"),
     ],
-    ids=str,
+    ids=["list", "None", "one dimension", "three dimensions", "integers", "source of integers"],
 )
 def test_other_kinds_of_features_are_refused(features, found):
     with pytest.raises(TypeError, match=f"(?s)floating.*got .*{found}.*RowSource"):
