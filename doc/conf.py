@@ -24,7 +24,7 @@ exclude_patterns = ["_build", "sg_execution_times.rst"]
 
 
 def own_methods(public_class):
-    """Return the public methods that skdiva defines, leaving scikit-learn's to scikit-learn."""
+    """Return the public methods that skdiva defines, without those of scikit-learn."""
     members = inspect.getmembers(public_class, callable)
     return [
         name
@@ -42,6 +42,8 @@ autosummary_context = {
         for name, public in inspect.getmembers(module, inspect.isclass)
     }
 }
+# Types are in the docstrings, where they are readable and come with shapes.
+autodoc_typehints = "none"
 # The template of a class lists its methods, so numpydoc need not do so again.
 numpydoc_show_class_members = False
 
@@ -52,11 +54,11 @@ sphinx_gallery_conf = {
     "reference_url": {"skdiva": None},
     "show_memory": False,
     "abort_on_example_error": True,
-    "capture_repr": (),  # what an example has to say, it prints
+    "capture_repr": (),  # examples print their results
 }
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skdiva"
 html_show_sourcelink = False
-html_sidebars = {"*": []}  # pages of the guide have none below them: the room is for the text
+html_sidebars = {"*": []}  # no page of the guide has subpages, so the text gets the space
 html_theme_options = {"show_prev_next": False, "navbar_end": ["theme-switcher"]}
