@@ -1,4 +1,8 @@
-"""Rows of two containers as one."""
+"""Containers of all kinds: appended rows, tensors on the host, devices, indices."""
+
+import pickle
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,7 +13,15 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 
-from skdiva.arrays._containers import append_rows
+from skdiva.arrays import (
+    HostCopy,
+    append_rows,
+    is_tensor,
+    refuse_mixed_devices,
+    row_index,
+    to_host,
+    without_graph,
+)
 
 FIRST, SECOND = np.arange(6.0).reshape(3, 2), np.arange(4.0).reshape(2, 2)
 BOTH = np.concatenate([FIRST, SECOND])
@@ -125,9 +137,9 @@ BAD = {
         pl.DataFrame({"a": [1]}),
         pl.DataFrame({"b": [1]}),
         ValueError,
-        "Cast or rename what differs",
+        "Cast or rename the columns",
     ),
-    "polars columns of no common dtype": (*ENUMS, ValueError, "Cast or rename what differs"),
+    "polars columns of no common dtype": (*ENUMS, ValueError, "Cast or rename the columns"),
 }
 
 
@@ -136,3 +148,61 @@ def test_containers_that_do_not_fit(what):
     first, second, error, message = BAD[what]
     with pytest.raises(error, match=message):
         append_rows(first, second)
+
+
+def test_tensors_come_to_the_host_detached(device):
+    tensor = torch.ones(3, requires_grad=True, device=device)
+    assert isinstance(to_host(tensor), np.ndarray)
+    assert not without_graph(tensor).requires_grad
+    assert without_graph(tensor).device == tensor.device
+
+
+def test_bfloat16_becomes_float32():
+    assert to_host(torch.ones(2, dtype=torch.bfloat16)).dtype == np.float32
+
+
+@pytest.mark.parametrize("other", [[1, 2], np.ones(2), None, "text"])
+def test_everything_else_is_left_alone(other):
+    assert to_host(other) is other
+    assert without_graph(other) is other
+    assert not is_tensor(other)
+
+
+def test_row_index():
+    pd = pytest.importorskip("pandas")
+    series = pd.Series([1, 2], index=["a", "b"])
+    assert row_index(np.ones(2), series) is series.index
+    assert row_index(np.ones(2), [1, 2], None) is None
+
+
+def test_mixed_devices_are_refused_by_name():
+    refuse_mixed_devices(X=torch.ones(1), y=np.ones(1), X_val=None)
+    with pytest.raises(ValueError, match="got X on cpu, y on meta"):
+        refuse_mixed_devices(X=torch.ones(1), y=torch.ones(1, device="meta"))
+
+
+class Pair(NamedTuple):
+    """A record of a tensor and a number."""
+
+    numbers: torch.Tensor
+    factor: float
+
+
+@dataclass(frozen=True)
+class DataPair:
+    """The same as a dataclass."""
+
+    numbers: torch.Tensor
+    factor: float
+
+
+@pytest.mark.parametrize("kind", [Pair, DataPair])
+def test_host_copy(kind, device):
+    record = kind(torch.arange(3.0, device=device), 0.5)
+    pickled = pickle.dumps(HostCopy(record))
+    assert b"torch" not in pickled
+    copy = pickle.loads(pickled).restore()
+    assert isinstance(copy, kind)
+    assert copy.factor == 0.5
+    assert copy.numbers.device.type == "cpu"
+    assert_array_equal(copy.numbers, to_host(record.numbers))

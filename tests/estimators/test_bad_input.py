@@ -104,12 +104,12 @@ ARGUMENTS = {
         ValueError,
         "Input groups contains None or NaN, first in row 39",
     ),
-    "one judge weight": (
+    "one validation weight": (
         {"validation_weight": 2.0},
         ValueError,
         "validation_weight must hold one weight per row of X: expected 40, got a single one",
     ),
-    "text as judge weight": (
+    "text as validation weight": (
         {"validation_weight": ["a"] * N},
         ValueError,
         "validation_weight expects numbers, got dtype <U1",

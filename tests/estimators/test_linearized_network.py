@@ -1,4 +1,4 @@
-"""The full linearisation of a network, against linearised models retrained without every row."""
+"""The full linearization of a network, against linearized models retrained without every row."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def jacobians(network, X, names):
 
 
 def retrained(J, F0, targets, weight):
-    """Predictions (n, k) of the linearised model trained without each row."""
+    """Predictions (n, k) of the linearized model trained without each row."""
     n, k, p = J.shape
     design = torch.cat([J, torch.eye(k, dtype=J.dtype).expand(n, k, k)], dim=2)
     penalty = torch.zeros(p + k, dtype=J.dtype)

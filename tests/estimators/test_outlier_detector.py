@@ -1,7 +1,8 @@
-"""DivaOutlierDetector: scores, thresholds, the table and new labelled rows."""
+"""DivaOutlierDetector: scores, thresholds and the table of labels."""
 
 import pickle
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import StandardScaler
 
 from skdiva import DivaOutlierDetector
+from skdiva.loo import Problem
 from tests.estimators.data import classes, numbers, same_fit, standardized
 
 
 def linear_detector(**parameters):
-    """Detector on standardised columns with a penalty that refits can use too."""
+    """Detector on standardized columns with a penalty that refits can use too."""
     return DivaOutlierDetector(alpha=1.0, featurizer=StandardScaler(), **parameters)
 
 
@@ -40,28 +42,8 @@ def test_wrong_labels_score_highest(criterion, n_flagged):
     assert is_outlier_detector(detector)
 
 
-@pytest.mark.parametrize("criterion", ["probability", "derivative"])
-def test_new_rows_get_the_scores_of_training_rows_without_weight(criterion):
-    """Rows of weight zero neither train nor judge: they are new rows that happen to be there."""
-    X, y, _ = classes(200, wrong=20)
-    weight = np.ones(200)
-    weight[::4] = 0
-    detector = DivaOutlierDetector(criterion=criterion).fit(X, y, weight)
-    kept = detector.sample_weight_ / detector.sample_weight_.max()
-    assert (kept[1:20:4].mean() < 0.7) == (criterion == "probability")
-    scores = detector.score_labels(X[::4], y[::4])
-    assert_allclose(scores, detector.outlier_scores_[::4], rtol=1e-6, atol=1e-12)
-
-
-def test_new_numbers_are_scored_in_the_same_deviations():
-    X, y = numbers(wrong=3)
-    detector = DivaOutlierDetector().fit(X, y)
-    assert_allclose(detector.score_labels(X[5:], y[5:]).mean(), 1, atol=0.5)
-    assert (detector.score_labels(X[5:], y[5:] + 100) > detector.threshold_).all()
-
-
 @pytest.mark.parametrize("targets", [1, 2])
-def test_residuals_are_studentised(targets):
+def test_residuals_are_studentized(targets):
     X, y = numbers(targets=targets)
     detector = DivaOutlierDetector(alpha=1e-6, featurizer=StandardScaler()).fit(X, y)
     Z = np.column_stack([np.ones(60), standardized(X)])
@@ -205,15 +187,6 @@ def test_validation_loss_replaces_the_leave_one_out_loss():
     assert (detector.outlier_scores_[:20] > detector.threshold_).all()
 
 
-def test_new_rows_are_scored_by_the_validation_loss():
-    X, y, truth = classes()
-    detector = DivaOutlierDetector(criterion="derivative", alpha=10.0)
-    validation = {"X_val": X[40:], "y_val": truth[40:]}
-    detector.fit(X[:40], y[:40], **validation)
-    # A copy of a training row at weight zero has that row's derivative.
-    assert_allclose(detector.score_labels(X[:40], y[:40]), detector.derivative_, rtol=1e-9)
-
-
 def test_a_pickle_holds_numpy_only():
     X, y, _ = classes()
     for criterion in ("probability", "derivative"):
@@ -234,18 +207,39 @@ def test_criterion_must_fit_the_labels():
         DivaOutlierDetector(criterion="residual").fit(X, np.array(["a", "b", "c"])[y])
 
 
-def test_later_labels_must_be_known():
-    X, y, _ = classes()
-    detector = DivaOutlierDetector().fit(X, y)
-    with pytest.raises(ValueError, match=r"labels that the training y does not: \[3\]"):
-        detector.score_labels(X, y + 1)
-    # In a test set an unknown label is a wrong prediction, as for any classifier.
-    assert detector.score(X, np.full(len(y), 99)) == 0
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        detector.score_labels(X, y[:-1])
-    assert detector.score_labels(X[:1], y[:1]).shape == (1,)
-
-
 def test_there_is_no_predict():
     for method in ("predict", "decision_function", "score_samples"):
         assert not hasattr(DivaOutlierDetector(), method)
+
+
+@pytest.mark.parametrize("criterion", ["probability", "derivative", "residual"])
+def test_no_weights_are_factorized_twice(criterion, monkeypatch):
+    factorize, counts = Problem.smoother, Counter()
+
+    def counted(problem, sample_weight, *arguments):
+        counts[tuple(sample_weight.tolist())] += 1
+        return factorize(problem, sample_weight, *arguments)
+
+    monkeypatch.setattr(Problem, "smoother", counted)
+    X, y, _ = classes(80, wrong=8)
+    DivaOutlierDetector(criterion=criterion, featurizer=None).fit(X, y)
+    # Start weights, curated weights, and those of the inliers.
+    assert 1 <= len(counts) <= 3
+    assert set(counts.values()) == {1}
+
+
+def test_without_outliers_the_model_is_that_of_all_rows():
+    X, y = numbers(wrong=0)
+    detector = DivaOutlierDetector(criterion="residual", alpha=1.0, featurizer=StandardScaler())
+    assert (detector.fit_predict(X, y) == 1).all()
+    ridge = Ridge(alpha=1.0).fit(standardized(X), y)
+    assert_allclose(detector.coef_[:, 0], ridge.coef_)
+    assert_allclose(detector.intercept_[0], ridge.intercept_)
+
+
+def test_a_refit_leaves_nothing_of_the_fit_before():
+    X, y, _ = classes()
+    detector = DivaOutlierDetector().fit(X, y, sources=y)
+    new = DivaOutlierDetector(criterion="residual").fit(X, y)
+    detector.set_params(criterion="residual").fit(X, y)
+    assert vars(detector).keys() == vars(new).keys()

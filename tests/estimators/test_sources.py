@@ -1,4 +1,4 @@
-"""One weight per source, and who judges it: probabilities by refits, planted truth, bad input."""
+"""One weight per source, and validation weights: probabilities by refits, and planted truth."""
 
 import numpy as np
 import pytest
@@ -49,8 +49,9 @@ def test_probabilities_are_those_of_group_derivatives_by_autograd():
     X, y = numbers(40)
     X, sources = standardized(X), np.arange(40) % 3
     how = {"featurizer": None, "alpha": 2.0, "learning_rate": 0.5, "max_iter": 1}
-    judges = np.linspace(0, 1, 40)
-    model = DivaReweighter(**how).fit(X, y, sources=sources, validation_weight=judges)
+    validation_weight = np.linspace(0, 1, 40)
+    metadata = {"sources": sources, "validation_weight": validation_weight}
+    model = DivaReweighter(**how).fit(X, y, **metadata)
     factor = torch.ones(3, dtype=torch.float64, requires_grad=True)
     rows = torch.from_numpy(np.column_stack([X, np.ones(40)]))
     targets, penalty = torch.from_numpy(y), torch.diag(torch.tensor([2.0] * 5 + [0.0]).double())
@@ -59,7 +60,8 @@ def test_probabilities_are_those_of_group_derivatives_by_autograd():
         weight = factor[torch.from_numpy(sources)] * (torch.arange(40) != i)
         gram = rows.T @ (weight[:, None] * rows) + penalty
         coef = torch.linalg.solve(gram, rows.T @ (weight * targets))
-        loss = loss + judges[i] * (rows[i] @ coef - targets[i]) ** 2 / judges.sum()
+        share = validation_weight[i] / validation_weight.sum()
+        loss = loss + share * (rows[i] @ coef - targets[i]) ** 2
     (slope,) = torch.autograd.grad(loss, factor)
     size = np.bincount(sources)
     assert_allclose(model.loo_loss_, float(loss.detach()), rtol=1e-9)
@@ -98,17 +100,17 @@ def test_sites_that_are_equal_keep_about_their_weights(name):
     assert max(ratios) < 4
 
 
-def test_a_judge_of_its_own_decides():
-    """Two sites that contradict each other: who judges is right."""
+def test_a_trusted_site_decides():
+    """Of two sites that contradict each other, the one with validation weight is right."""
     X, y, site = site_data("digits", 2, 0.0, 0)
     y[site == 0] = (y[site == 0] + 1) % 10
-    for judge in (0, 1):
-        model = DivaReweighter().fit(X, y, sources=site, validation_weight=site == judge)
-        assert model.source_weight_[1 - judge] < 0.1 * model.source_weight_[judge]
+    for trusted in (0, 1):
+        model = DivaReweighter().fit(X, y, sources=site, validation_weight=site == trusted)
+        assert model.source_weight_[1 - trusted] < 0.1 * model.source_weight_[trusted]
 
 
-def test_weights_of_classes_follow_the_judge():
-    """Judged by balanced error, the rare class gains; judged by all rows, it does not."""
+def test_weights_of_classes_follow_the_validation_weight():
+    """Evaluated by the balanced error, the rare class gains; evaluated on all rows, it does not."""
     X, y = load_breast_cancer(return_X_y=True)
     rows = np.r_[np.flatnonzero(y == 0)[:20], np.flatnonzero(y == 1)[:280]]
     X, y = X[rows], y[rows]
@@ -122,52 +124,50 @@ def test_weights_of_classes_follow_the_judge():
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_rows_that_do_not_judge_leave_the_loss_alone(estimator):
-    """In their place may stand any labels, as far as the loss at the start can tell."""
+def test_rows_without_validation_weight_are_not_in_the_loss(estimator):
     X, y = numbers(60)
-    judges = np.arange(60) < 50
+    validation_weight = np.arange(60) < 50
     how = {"featurizer": None, "alpha": 1.0}
-    model = estimator(**how).fit(X, y, validation_weight=judges)
+    model = estimator(**how).fit(X, y, validation_weight=validation_weight)
     predictions, _ = refitted(X, y[:, None], 1.0)
     expected = np.mean((predictions[:50, 0] - y[:50]) ** 2)
     assert model.loo_loss_ == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_one_weight_for_all_judges_is_none(estimator):
+def test_equal_validation_weights_are_no_validation_weights(estimator):
     X, y, _ = classes()
     plain = estimator().fit(X, y)
     same = estimator().fit(X, y, validation_weight=np.full(80, 7.0))
     assert_allclose(same.sample_weight_, plain.sample_weight_)
     assert same.loo_loss_ == pytest.approx(plain.loo_loss_)
     weight = np.linspace(1, 2, 80)
-    judged_alike = estimator().fit(X, y, weight, validation_weight=weight)
-    assert_allclose(judged_alike.derivative_, estimator().fit(X, y, weight).derivative_)
+    same = estimator().fit(X, y, weight, validation_weight=weight)
+    assert_allclose(same.derivative_, estimator().fit(X, y, weight).derivative_)
 
 
-def test_penalty_and_features_are_chosen_by_those_who_judge():
-    """The rows that do not judge are noise, which asks for another penalty and kernel."""
+def test_penalty_and_features_depend_on_the_validation_weight():
+    """Rows without validation weight are noise, which asks for another penalty and kernel."""
     X, y, _ = site_data("digits", 2, 0.0, 0)
     X = np.r_[X, X]
     y = np.r_[y, flip_labels(y, 1.0, random_state=0)[0]]
-    judges, groups = np.arange(600) < 300, np.arange(600) % 300
-    by_some = DivaReweighter().fit(X, y, groups=groups, validation_weight=judges)
+    is_clean, groups = np.arange(600) < 300, np.arange(600) % 300
+    by_some = DivaReweighter().fit(X, y, groups=groups, validation_weight=is_clean)
     by_all = DivaReweighter().fit(X, y, groups=groups)
     losses = [min(model.featurizer_.loo_losses_.values()) for model in (by_some, by_all)]
     assert losses[0] < losses[1]
     linear = {"featurizer": None}
     alphas = [
-        DivaReweighter(**linear).fit(X, y, groups=groups, validation_weight=judge).alpha_
-        for judge in (judges, ~judges)
+        DivaReweighter(**linear).fit(X, y, groups=groups, validation_weight=rows).alpha_
+        for rows in (is_clean, ~is_clean)
     ]
     assert alphas[0] != alphas[1]
 
 
-def test_few_judges_are_not_lost_to_the_sample_that_chooses_the_kernel(monkeypatch):
-    monkeypatch.setattr("skdiva.features._kernel._CHOICE_ROWS", 40)
-    X, y, _ = site_data("digits", 2, 0.0, 0)
-    judges = np.arange(300) == 7
-    model = DivaReweighter().fit(X, y, validation_weight=judges)
+def test_the_sample_that_chooses_the_kernel_has_rows_with_validation_weight():
+    """The sample has 3000 rows, and only one row has validation weight."""
+    X, y, _ = classes(4000)
+    model = DivaReweighter().fit(X, y, validation_weight=np.arange(4000) == 7)
     assert np.isfinite(list(model.featurizer_.loo_losses_.values())).all()
 
 
@@ -189,7 +189,7 @@ BAD = {
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("what", BAD)
-def test_bad_judges(what, estimator):
+def test_bad_validation_weight(what, estimator):
     X, y, _ = classes()
     given, message = BAD[what]
     model = estimator()
@@ -198,16 +198,16 @@ def test_bad_judges(what, estimator):
     assert not hasattr(model, "sample_weight_")
 
 
-def test_who_judges_is_routed():
+def test_the_validation_weight_is_routed():
     X, y, _ = classes()
-    judges, grid = (np.arange(80) % 4 > 0).astype(float), {"max_iter": [1, 2]}
+    weight, grid = (np.arange(80) % 4 > 0).astype(float), {"max_iter": [1, 2]}
     with sklearn.config_context(enable_metadata_routing=True):
         inner = LogisticRegression().set_fit_request(sample_weight=True)
         model = DivaReweighter(inner).set_fit_request(validation_weight=True)
-        search = GridSearchCV(model, grid, cv=2).fit(X, y, validation_weight=judges)
+        search = GridSearchCV(model, grid, cv=2).fit(X, y, validation_weight=weight)
     assert_array_equal(
         search.best_estimator_.sample_weight_,
         DivaReweighter(max_iter=search.best_params_["max_iter"])
-        .fit(X, y, validation_weight=judges)
+        .fit(X, y, validation_weight=weight)
         .sample_weight_,
     )

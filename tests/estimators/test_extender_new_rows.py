@@ -1,17 +1,23 @@
-"""Scores of rows that come later: rows of any numbers, wherever their mean, a block at a time."""
+"""DivaExtender.score_rows: derivatives of new rows, their precision and memory."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from sklearn.preprocessing import StandardScaler
 
 from skdiva import DivaExtender
 from skdiva.loo._brute_force import refit
 from tests.estimators.data import classes, numbers
 
 PLAIN = {"featurizer": None, "alpha": 2.0}
+X, Y, TRUTH = classes(240, wrong=0)
+CORE, X_POOL = (X[:40], Y[:40]), X[40:]
+Y_POOL = np.where(np.arange(200) % 5 == 0, (TRUTH[40:] + 1) % 3, TRUTH[40:])
+POOL = {"X_pool": X_POOL, "y_pool": Y_POOL}
 
 
 def scores_by_refits(X, y, X_new, y_new, step=1e-5):
@@ -47,7 +53,7 @@ def test_scores_are_differences_of_refits(targets, dtype):
 
 
 def test_means_far_from_zero_in_float32():
-    """How a row is predicted must not hang on the digits of its mean."""
+    """Predictions must not depend on the digits of a large mean."""
     X, y, _ = classes(100)
     X = (X + 1e4).astype(np.float32)
     model, exact = (
@@ -81,3 +87,26 @@ def test_rows_are_scored_without_a_copy_of_them(kind):
     tracemalloc.stop()
     assert scores.shape == y.shape
     assert peak < X.nbytes / 2
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("featurizer", ["auto", None, StandardScaler()])
+def test_scores_of_pool_rows_are_their_derivatives(featurizer, dtype):
+    how = {"featurizer": featurizer, "dtype": dtype, "evaluate_on": "core"}
+    model = DivaExtender(step=30, **how).fit(*CORE, **POOL)
+    scores = pickle.loads(pickle.dumps(model)).score_rows(X_POOL, Y_POOL)
+    scale = np.abs(model.pool_derivative_).max()
+    tolerance = 1e-3 if dtype == "float32" else 1e-9
+    assert_allclose(scores, model.pool_derivative_, atol=tolerance * scale)
+    if featurizer is None:  # the others learn from the pool
+        alone = DivaExtender(alpha=model.alpha_, **how).fit(*CORE)
+        assert_allclose(alone.score_rows(X_POOL, Y_POOL), scores, atol=tolerance * scale)
+
+
+def test_scores_in_blocks():
+    """More rows than one block holds."""
+    model = DivaExtender(**PLAIN).fit(*CORE)
+    n_copies = 2**20 // (X_POOL.shape[1] * len(X_POOL)) + 2
+    whole = np.tile(model.score_rows(X_POOL, Y_POOL), n_copies)
+    parts = model.score_rows(np.tile(X_POOL, (n_copies, 1)), np.tile(Y_POOL, n_copies))
+    assert_allclose(parts, whole, rtol=1e-10)

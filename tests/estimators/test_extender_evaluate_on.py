@@ -53,8 +53,8 @@ def test_a_large_pool_is_sampled_for_the_choice(evaluate_on):
     assert models[0].featurizer_.mean_[0] != models[2].featurizer_.mean_[0]
 
 
-def test_a_small_core_judges_worse_than_everybody():
-    """What the default is for: 50 rows say little about 1200, even if all labels are right."""
+def test_a_small_core_is_a_worse_test_set_than_all_rows():
+    """Why "all" is the default: 50 rows say little about 1200, even if all labels are right."""
     X, y = load_digits(return_X_y=True)
     error = {"all": 0.0, "core": 0.0}
     for seed in range(3):

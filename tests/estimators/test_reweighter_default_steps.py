@@ -1,4 +1,4 @@
-"""DivaReweighter(learning_rate="auto"): trust where there are classes, steps that judges allow."""
+"""DivaReweighter(learning_rate="auto"): trust in labels for classes, otherwise early stopping."""
 
 import numpy as np
 import pytest
@@ -45,12 +45,12 @@ def test_clean_labels_keep_their_weight():
     assert model.loo_loss_path_.shape == (1,)
 
 
-@pytest.mark.parametrize("judged", ["numbers", "X_val"])
-def test_steps_are_taken_as_judges_kept_apart_say(judged):
-    """What is descended on is the core's `descend` with the number of steps that was chosen."""
+@pytest.mark.parametrize("held_out", ["numbers", "X_val"])
+def test_held_out_rows_decide_the_number_of_steps(held_out):
+    """The weights are those of `descend` with the number of steps that was chosen."""
     X, y, truth = classes(200, wrong=40)
     fit = {}
-    if judged == "numbers":
+    if held_out == "numbers":
         X, y = numbers(200)
         y[:10] += 500
     else:
@@ -63,7 +63,7 @@ def test_steps_are_taken_as_judges_kept_apart_say(judged):
     assert model.sample_weight_[:10].mean() < 0.9
 
 
-def test_one_validation_row_judges_no_step():
+def test_one_validation_row_allows_no_step():
     X, y = numbers()
     model = DivaReweighter().fit(X, y, X_val=X[:1], y_val=y[:1])
     assert_array_equal(model.sample_weight_, 1)

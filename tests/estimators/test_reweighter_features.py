@@ -1,4 +1,4 @@
-"""From X to features and from labels to targets, seen through DivaReweighter."""
+"""DivaReweighter: features of X, and labels or targets from y."""
 
 import numpy as np
 import pytest
@@ -7,26 +7,26 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import FunctionTransformer
 
 from skdiva import DivaReweighter
-from skdiva.features import KernelFeaturizer, _kernel
+from skdiva.features import KernelFeaturizer
 from tests.estimators.data import classes, numbers, refitted, same_fit, standardized
 
 
 @pytest.mark.parametrize("inner", [None, Ridge()])
-@pytest.mark.parametrize("judged", [False, True])
-def test_auto_features_are_those_of_a_kernel_featurizer(judged, inner):
+@pytest.mark.parametrize("validated", [False, True])
+def test_auto_features_are_those_of_a_kernel_featurizer(validated, inner):
     """With the groups, weights and validation rows of the problem."""
     X, y, truth = classes()
     X = X * 1000 + 5
     X[:, 2] = 7.0  # constant: no information, and no division by zero
     weight, groups = np.linspace(0, 1, 80), np.arange(80) // 2
-    validation = {"X_val": X[:30], "y_val": truth[:30]} if judged else {}
+    validation = {"X_val": X[:30], "y_val": truth[:30]} if validated else {}
     model = DivaReweighter(inner, alpha=1.0).fit(X, y, weight, groups=groups, **validation)
     featurizer = model.featurizer_
     assert isinstance(featurizer, KernelFeaturizer)
-    if not judged and inner is None:
+    if not validated and inner is None:
         alone = KernelFeaturizer().fit(X, y, weight / weight.mean(), groups=groups)
         assert alone.loo_losses_ == featurizer.loo_losses_
-    if judged:
+    if validated:
         alone = DivaReweighter(inner).fit(X, y, weight, groups=groups).featurizer_
         assert alone.loo_losses_ != featurizer.loo_losses_
         validation["X_val"] = featurizer.transform(X[:30])
@@ -35,7 +35,7 @@ def test_auto_features_are_those_of_a_kernel_featurizer(judged, inner):
     same_fit(model, given)
 
 
-def test_linear_features_are_the_standardised_columns():
+def test_linear_features_are_the_standardized_columns():
     X, y = numbers()
     model = DivaReweighter(alpha=1.0).fit(X * 1000 + 5, y)
     assert model.featurizer_.kernel_ == "linear"
@@ -52,11 +52,10 @@ def test_auto_features_use_the_users_weights():
     assert_allclose(model.sample_weight_[40:] / 2, half.sample_weight_)
 
 
-def test_random_state_decides_the_landmarks(monkeypatch):
-    monkeypatch.setattr(_kernel, "_MOST_LANDMARKS", 50)
-    X, y, _ = classes()
+def test_random_state_decides_the_landmarks():
+    X, y, _ = classes(1100)
     fits = [DivaReweighter(random_state=seed).fit(X, y).featurizer_ for seed in (None, 0, 1)]
-    assert all(len(featurizer.landmarks_) == 50 for featurizer in fits)
+    assert all(len(featurizer.landmarks_) == 1000 for featurizer in fits)
     assert_array_equal(fits[0].landmarks_, fits[1].landmarks_)
     assert not np.array_equal(fits[1].landmarks_, fits[2].landmarks_)
 

@@ -1,53 +1,19 @@
-"""The wall between containers and tensors."""
+"""Choice of device and dtype, and conversion of arrays to tensors."""
 
 import numpy as np
 import pytest
 import torch
 
 from skdiva.arrays import (
+    Compute,
     all_finite,
     choose_device,
     choose_dtype,
-    is_tensor,
-    refuse_mixed_devices,
-    row_index,
     to_host,
     to_tensor,
-    without_graph,
 )
 
 CPU = torch.device("cpu")
-
-
-def test_tensors_come_to_the_host_detached(device):
-    tensor = torch.ones(3, requires_grad=True, device=device)
-    assert isinstance(to_host(tensor), np.ndarray)
-    assert not without_graph(tensor).requires_grad
-    assert without_graph(tensor).device == tensor.device
-
-
-def test_bfloat16_becomes_float32():
-    assert to_host(torch.ones(2, dtype=torch.bfloat16)).dtype == np.float32
-
-
-@pytest.mark.parametrize("other", [[1, 2], np.ones(2), None, "text"])
-def test_everything_else_is_left_alone(other):
-    assert to_host(other) is other
-    assert without_graph(other) is other
-    assert not is_tensor(other)
-
-
-def test_row_index():
-    pd = pytest.importorskip("pandas")
-    series = pd.Series([1, 2], index=["a", "b"])
-    assert row_index(np.ones(2), series) is series.index
-    assert row_index(np.ones(2), [1, 2], None) is None
-
-
-def test_mixed_devices_are_refused_by_name():
-    refuse_mixed_devices(X=torch.ones(1), y=np.ones(1), X_val=None)
-    with pytest.raises(ValueError, match="got X on cpu, y on meta"):
-        refuse_mixed_devices(X=torch.ones(1), y=torch.ones(1, device="meta"))
 
 
 def test_choice_of_the_device(device):
@@ -95,3 +61,35 @@ def test_finite():
     large[4, 1] = torch.inf
     assert not all_finite(large)
     assert not all_finite(torch.tensor([[torch.nan]]))
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_the_dtype_follows_the_features(name):
+    compute = Compute.choose("cpu", None, np.ones(3), [1, 2, 3])
+    assert (compute.device, compute.dtype) == (CPU, "float64")
+    assert compute.following(np.ones(3, name)) == Compute(CPU, name, follows_features=True)
+    given = Compute.choose("cpu", "float64", np.ones(3))
+    assert given.following(np.ones(3, name)) == given
+
+
+def test_the_dtype_on_a_gpu_follows_no_features(device):
+    compute = Compute.choose(None, None, torch.ones(3, dtype=torch.float64, device=device))
+    expected = "float32" if device == "cuda" else "float64"
+    assert compute.following(np.ones(3)).dtype == expected
+    assert compute.floats([1, 2]).device.type == compute.device.type
+    assert compute.floats([1, 2], "float64").dtype == torch.float64
+    assert compute.codes([1, 2]).dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("dtype", "remedy"), [("float32", "or use dtype='float64'"), ("float64", "Scale them.")]
+)
+def test_features_that_are_not_finite(dtype, remedy):
+    compute = Compute(CPU, dtype)
+    assert compute.finite_floats([[1, 2]]).tolist() == [[1, 2]]
+    large = np.array([1e39 if dtype == "float32" else np.inf])
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(ValueError, match=f"too large for {dtype}.*{remedy}"),
+    ):
+        compute.finite_floats(large)

@@ -1,4 +1,4 @@
-"""Losses of a fitted extender's pool in other orders: in its own they are its path."""
+"""Loss paths of a fitted extender for orders of the pool, and features computed when read."""
 
 import copy
 from typing import ClassVar
@@ -9,12 +9,22 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import QuantileTransformer, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    QuantileTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
 
 from skdiva import DivaExtender
+from skdiva.arrays import Compute
 from skdiva.estimators import loss_paths
+from skdiva.estimators._feature_maps import TransformedFeatures
+from skdiva.estimators._pool import Pool
+from skdiva.estimators._pool_rows import PoolRows
+from skdiva.estimators._targets import ClassLabels
 from skdiva.features import JacobianFeaturizer
-from skdiva.loo import brute_force_loo
+from skdiva.loo import Budget, ClassTargets, LogLoss, Problem, brute_force_loo
 from tests.estimators.data import classes, numbers
 
 N_CORE, N_POOL = 40, 100
@@ -144,7 +154,7 @@ def log_losses(outputs, labels):
 
 
 def refitted_loss(added, evaluate_on):
-    """Mean loss of the core, and of the pool, by a refit without every row that judges."""
+    """Mean loss of the core, and of the pool, by a refit without every row that is evaluated."""
     rows = np.r_[np.arange(N_CORE), N_CORE + added]
     one_hot = torch.eye(3, dtype=torch.float64)
     if evaluate_on == "all":
@@ -207,7 +217,7 @@ def test_rows_of_another_fit(fit, given, evaluate_on, n_orders):
 
 
 def test_the_last_rows_of_a_pool_in_another_order():
-    """They are not added, so no loss of the judges depends on them."""
+    """They are not added, so no loss of the core depends on them."""
     rows = rows_of(X, Y)
     extender = fitted(rows, evaluate_on="core", n_samples_to_select=30)
     order = np.arange(N_POOL)
@@ -222,3 +232,53 @@ def test_a_featurizer_that_treats_training_rows_differently():
     extender = fitted(rows, featurizer=TargetEncoder())
     with pytest.raises(ValueError, match="no rows, if the featurizer's transform does not"):
         loss_paths(extender, rows, [own_order(extender)])
+
+
+def pool_rows(featurizer, kept_bytes):
+    """The pool, to be read in blocks of 30 rows."""
+    feature_map = TransformedFeatures(featurizer, fit_intercept=True)
+    feature_map.featurizer.fit(X)
+    budget = Budget(block_rows=30)
+    targets = ClassTargets(torch.arange(3), 3)
+    problem = Problem(torch.zeros(3, 6).double(), targets, loss=LogLoss(), budget=budget)
+    pool = Pool(X, X, ClassLabels(np.arange(3), Y), len(X))
+    compute = Compute(torch.device("cpu"), "float64")
+    return PoolRows(feature_map, compute, pool, problem, kept_bytes=kept_bytes)
+
+
+@pytest.mark.parametrize("kept_bytes", [None, 0])
+def test_features_are_kept_if_they_fit(kept_bytes, monkeypatch):
+    rows = pool_rows(Counting(), kept_bytes)
+    monkeypatch.setattr(Counting, "sizes", [])
+    blocks = [slice(start, min(start + 30, 200)) for start in range(0, 200, 30)]
+    expected = StandardScaler().fit_transform(X)
+    for _ in range(2):
+        assert_allclose(np.concatenate([rows.read(block) for block in blocks]), expected)
+    chosen = torch.tensor([150, 3])
+    assert_allclose(rows.read(chosen), expected[chosen])
+    once = [30] * 6 + [20]
+    assert Counting.sizes == (once if kept_bytes is None else [*once, *once, 2])
+
+
+def test_positions_can_be_read_before_the_blocks():
+    rows = pool_rows(StandardScaler(), None)
+    expected = StandardScaler().fit_transform(X)
+    for block in (torch.tensor([150, 3]), slice(30, 60), slice(0, 30), slice(20, 50)):
+        assert_allclose(rows.read(block), expected[block])
+
+
+def test_features_that_are_x_itself_are_not_copied():
+    rows = pool_rows(FunctionTransformer(), None)
+    for _ in range(2):
+        assert np.shares_memory(rows.read(slice(0, 30)).numpy(), X)
+
+
+def test_targets_hold_the_initial_outputs():
+    class Pretrained(FunctionTransformer):
+        def initial_outputs(self, X):
+            return X[:, :3]
+
+    targets = pool_rows(Pretrained(), None).targets()
+    assert_array_equal(targets.labels, Y)
+    assert_array_equal(targets.initial_outputs, X[:, :3])
+    assert pool_rows(FunctionTransformer(), None).targets().initial_outputs is None
