@@ -6,10 +6,21 @@ says how many rows make a block and which results are kept rather than computed 
 knows of ridge models.
 """
 
-from skdiva.loo.rows._blocks import RowBlocks, SourceBlocks
-from skdiva.loo.rows._budget import Budget, free_bytes, is_out_of_memory
-from skdiva.loo.rows._layout import Block, Layout, make_layout
-from skdiva.loo.rows._source import InMemoryRows, RowSource, as_row_source
+from skdiva.loo.rows._layout import (
+    Block,
+    Budget,
+    Layout,
+    free_bytes,
+    is_out_of_memory,
+    make_layout,
+)
+from skdiva.loo.rows._source import (
+    InMemoryRows,
+    RowBlocks,
+    RowSource,
+    SourceBlocks,
+    as_row_source,
+)
 
 __all__ = [
     "Block",
