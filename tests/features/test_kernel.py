@@ -14,10 +14,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdiva.features import KernelFeaturizer
+from skdiva.features import KernelFeaturizer, SelectionTask
 from skdiva.features._columns import StandardizedColumns
 from skdiva.features._kernel import automatic_n_landmarks
-from skdiva.features._kernel_selection import SelectionTask, candidates, loo_losses
+from skdiva.features._kernel_selection import candidates, loo_losses
 from skdiva.loo import ClassTargets
 
 WINE = load_wine(return_X_y=True)

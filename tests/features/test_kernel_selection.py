@@ -9,8 +9,8 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
+from skdiva.features import SelectionTask
 from skdiva.features._kernel_selection import (
-    SelectionTask,
     candidates,
     kernel_distances,
     loo_losses,

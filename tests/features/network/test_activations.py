@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skdiva.features.network import FrozenNetwork
 from skdiva.features.network._activations import LeakyActivations, require_activations
-from skdiva.features.network._frozen import FrozenNetwork
 
 SLOPE = 0.2
 

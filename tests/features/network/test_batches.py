@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from skdiva.features.network import FrozenNetwork, NetworkRows
 from skdiva.features.network._batches import Batches, automatic_size
-from skdiva.features.network._frozen import FrozenNetwork
-from skdiva.features.network._row_sources import ArrayRows, NetworkRows
+from skdiva.features.network._row_sources import ArrayRows
 from tests.features.row_sources import SOURCES, X
 
 

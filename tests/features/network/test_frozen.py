@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skdiva.features.network import FrozenNetwork
 from skdiva.features.network._batch import n_rows, take_rows
-from skdiva.features.network._frozen import FrozenNetwork
 from tests.features.networks import NETWORKS, make
 
 DOUBLE = torch.float64

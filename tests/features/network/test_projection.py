@@ -7,7 +7,7 @@ import pickle
 import pytest
 import torch
 
-from skdiva.features.network._projection import FoldedProjection
+from skdiva.features.network import FoldedProjection
 
 
 def project(x, n_components, seed, cuts=(), scale=None):

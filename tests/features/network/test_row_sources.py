@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from skdiva.features.network._row_sources import ArrayRows, NetworkRows, StreamedRows
+from skdiva.features.network import NetworkRows
+from skdiva.features.network._row_sources import ArrayRows, StreamedRows
 from tests.features.row_sources import SOURCES, Dicts, X
 
 
