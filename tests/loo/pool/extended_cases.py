@@ -2,9 +2,10 @@
 
 import torch
 
-from skdiva.loo import Budget, RowSource
+from skdiva.loo import Budget
 from skdiva.loo._brute_force import refit
 from tests.cases import Case
+from tests.loo.rows.made_rows import MadeRows
 from tests.oracles import loo_loss
 
 # Forward differences of sixth order: weights of pool rows cannot be negative.
@@ -54,22 +55,21 @@ def pool_of(rows):
     return rows.features, rows.targets()
 
 
-class MadeRows(RowSource):
-    """Rows that a function makes when they are read; ``read_rows`` holds what was asked for."""
+class RecordedRows(MadeRows):
+    """Rows that are made when they are read; ``read_rows`` holds what was asked for."""
 
-    def __init__(self, function, n_rows, n_columns, dtype=torch.float64):
-        super().__init__(n_rows, n_columns, dtype)
-        self.function, self.read_rows = function, []
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.read_rows = []
 
     def read(self, rows):
         self.read_rows.append(rows)
-        positions = torch.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
-        return self.function(positions)
+        return super().read(rows)
 
 
 def made_pool_of(rows):
     """The rows as a pool whose features are made when they are read, and that pool's source."""
-    source = MadeRows(lambda positions: rows.features[positions], *rows.features.shape)
+    source = RecordedRows(lambda positions: rows.features[positions], len(rows.features))
     return (source, rows.targets()), source
 
 

@@ -5,7 +5,7 @@ import torch
 
 from skdiva.loo import Budget, ClassTargets, ValueTargets
 from skdiva.loo.pool._blocks import PoolBlocks
-from tests.loo.pool.extended_cases import MadeRows
+from tests.loo.pool.extended_cases import RecordedRows
 
 FEATURES = torch.arange(22.0).reshape(11, 2)
 INITIAL = torch.arange(33.0).reshape(11, 3)
@@ -19,7 +19,7 @@ TARGETS = {
 ROWS = torch.tensor([9, 0, 4, 3, 10])
 POOLS = {
     "tensor": lambda: FEATURES,
-    "row source": lambda: MadeRows(lambda rows: FEATURES[rows], 11, 2, torch.float32),
+    "row source": lambda: RecordedRows(lambda rows: FEATURES[rows], 11, torch.float32),
 }
 every_pool = pytest.mark.parametrize("kind", POOLS)
 

@@ -33,7 +33,7 @@ class LabeledData:
         self.k, self.wrong = k, wrong
 
     def problem(self, kind=Problem, **options):
-        groups = None if self.groups is None else self.groups.to(self.features.device)
+        groups = None if self.groups is None else self.groups.to(self.labels.device)
         return kind(
             self.features,
             ClassTargets(self.labels, self.k),

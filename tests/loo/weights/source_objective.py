@@ -40,7 +40,7 @@ def centered(data, log_weight, sources):
 
 
 def objective(data, log_weight, sources, prior, predict=loo_predictions):
-    """F."""
+    """Objective F at relative weights, by refits."""
     log_weight, prior = (centered(data, x, sources) for x in (log_weight, prior))
     losses = refitted_losses(data, log_weight, sources, predict)
     mean = data.validation_weight @ losses / data.validation_weight.sum()
