@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from skdiva.loo import Budget, FittedRidge, TransitionNoise, curate, evaluate, fit_noise_model
+from skdiva.loo import FittedRidge, TransitionNoise, curate, evaluate, fit_noise_model
 from skdiva.loo.weights import CLASS_FLOOR, SourceMeans, keep_classes
-from tests.loo.rows.made_rows import MadeRows
 from tests.loo.weights.labeled_data import ALPHA, FixedNoise, LabeledData
 from tests.tolerances import assert_close
 
@@ -55,17 +54,6 @@ def test_wrong_labels_lose_their_weight(seed):
     assert trust.max() <= 1
     assert trust[:40].mean() < 0.1
     assert trust[40:].mean() > 0.9
-
-
-@pytest.mark.parametrize("grouped", [False, True])
-def test_features_may_be_made_when_they_are_read(grouped):
-    data = LabeledData(spread=0.8, grouped=grouped)
-    expected = curate(*data.arguments())
-    features = data.features
-    data.features = MadeRows(lambda rows: features[rows], 90)
-    found = curate(*data.arguments(budget=Budget(block_rows=20)))
-    assert_close(found.relative_weight, expected.relative_weight, 1e-9)
-    assert_close(found.final.loo_predictions, expected.final.loo_predictions, 1e-9)
 
 
 @pytest.mark.parametrize("grouped", [False, True])
