@@ -48,7 +48,7 @@ def split(name, rate, seed, folder):
 
 
 def train(core, pool, rows):
-    """Fit the model that is judged."""
+    """Fit the model that is tested."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
     return model.fit(np.r_[core[0], pool[0][rows]], np.r_[core[1], pool[1][rows]])
 
@@ -62,13 +62,13 @@ def margin(core, pool):
 def knn_shapley(core, pool):
     """Rows first that are worth most to a nearest-neighbour vote on the core (Jia et al., 2019)."""
     scaler = StandardScaler().fit(core[0])
-    judges, rows = scaler.transform(core[0]), scaler.transform(pool[0])
+    voters, rows = scaler.transform(core[0]), scaler.transform(pool[0])
     n_rows = len(rows)
     values = np.zeros(n_rows)
     place = np.arange(1, n_rows)
     share = np.minimum(NEIGHBOURS, place) / (NEIGHBOURS * place)
-    for judge, label in zip(judges, core[1], strict=True):
-        near = np.argsort(np.square(rows - judge).sum(axis=1), kind="stable")
+    for voter, label in zip(voters, core[1], strict=True):
+        near = np.argsort(np.square(rows - voter).sum(axis=1), kind="stable")
         agrees = (pool[1][near] == label).astype(float)
         steps = np.append((agrees[:-1] - agrees[1:]) * share, agrees[-1] / n_rows)
         values[near] += steps[::-1].cumsum()[::-1]
@@ -157,7 +157,8 @@ rows of CIFAR-10, and on rows of sentiment with the labels of single people.
 - random: mean of three random orders
 - margin: a logistic regression of the core is least sure (it does not look at the labels)
 - KNN-Shapley: exact values for 5 neighbours with the core as validation set
-- evaluate_on='core': DivaExtender with the judges of the paper, the rows of the core alone
+- evaluate_on='core': DivaExtender with the loss of the paper, evaluated on the rows of the core
+  alone
 
 ## Which rows first
 

@@ -43,14 +43,14 @@ RECIPE = {"n_samples_to_select": N_ADDED, "featurizer": None, "alpha": 10, "fit_
 METHODS = {
     "default": {"n_samples_to_select": N_ADDED},
     "recipe": RECIPE,
-    "recipe, core judges": RECIPE | {"evaluate_on": "core"},
+    "recipe, core": RECIPE | {"evaluate_on": "core"},
     "recipe, all that help": RECIPE | {"n_samples_to_select": "auto"},
-    "core judges, all that help": RECIPE | {"n_samples_to_select": "auto", "evaluate_on": "core"},
+    "recipe, core, all that help": RECIPE | {"n_samples_to_select": "auto", "evaluate_on": "core"},
 }
 PREPARATIONS = {
     "as it is": lambda X: X / np.sqrt(np.mean(np.sum(X**2, axis=1))),
     "length one": normalize,
-    "centred, length one": lambda X: normalize(normalize(X) - normalize(X).mean(axis=0)),
+    "centered, length one": lambda X: normalize(normalize(X) - normalize(X).mean(axis=0)),
 }
 VARIANTS = list(product(PREPARATIONS, ("all", "core"), ("auto", 1, 10)))
 
@@ -107,23 +107,24 @@ def run(problem, per_class, seed, folder):
     X, y, X_pool, y_pool, is_wrong, X_test, y_test = data
     X, X_pool, X_test = map(normalize, (X, X_pool, X_test))
 
-    def judge(rows):
+    def errors_with(rows):
         X_train, y_train = np.concatenate([X, X_pool[rows]]), np.concatenate([y, y_pool[rows]])
         errors = [1 - m.fit(X_train, y_train).score(X_test, y_test) for m in MODELS.values()]
         return *errors, float(is_wrong[rows].mean()) if len(rows) else 0.0, len(rows)
 
     def chosen(X, X_pool, settings):
         extender = DivaExtender(**settings).fit(X, y, X_pool=X_pool, y_pool=y_pool)
-        return judge(np.flatnonzero(extender.support_))
+        return errors_with(np.flatnonzero(extender.support_))
 
     order = np.random.RandomState(seed + 1000).permutation(len(y_pool))
-    answers = {"nothing": judge(order[:0]), "all": judge(order), "random": judge(order[:N_ADDED])}
+    added = {"nothing": order[:0], "all": order, "random": order[:N_ADDED]}
+    answers = {name: errors_with(rows) for name, rows in added.items()}
     answers |= {name: chosen(X, X_pool, settings) for name, settings in METHODS.items()}
     if per_class == PER_CLASS[0]:
-        for preparation, judges, alpha in VARIANTS:
+        for preparation, evaluate_on, alpha in VARIANTS:
             prepared = map(PREPARATIONS[preparation], (data[0], data[2]))
-            settings = RECIPE | {"evaluate_on": judges, "alpha": alpha}
-            answers[preparation, judges, alpha] = chosen(*prepared, settings)
+            settings = RECIPE | {"evaluate_on": evaluate_on, "alpha": alpha}
+            answers[preparation, evaluate_on, alpha] = chosen(*prepared, settings)
     return answers
 
 
@@ -144,13 +145,14 @@ def main_table(runs):
 def variant_table(runs):
     """Mean errors of logistic regression, and shares of wrong rows, by preparation and penalty."""
     rows = []
-    for preparation, judges, alpha in VARIANTS:
-        row = [preparation, judges, str(alpha)]
+    for preparation, evaluate_on, alpha in VARIANTS:
+        row = [preparation, evaluate_on, str(alpha)]
         for problem in PROBLEMS:
-            found = [answers[preparation, judges, alpha] for answers in runs[problem, PER_CLASS[0]]]
+            variant = preparation, evaluate_on, alpha
+            found = [answers[variant] for answers in runs[problem, PER_CLASS[0]]]
             row += [fmean(one[0] for one in found), f"{fmean(one[2] for one in found):.0%}"]
         rows.append(row)
-    header = ["preparation", "judges", "alpha"]
+    header = ["preparation", "evaluate_on", "alpha"]
     for problem in PROBLEMS:
         header += [problem, "wrong"]
     return markdown_table("|".join(header), rows)
@@ -188,9 +190,10 @@ and has seen those labels.
 
 ## Error with what was added
 
-Mean and standard deviation. "default": up to {n_added} rows by `DivaExtender(n_samples={n_added})`.
-"recipe": with `featurizer=None, alpha=10, fit_intercept=False` as well; then with
-`evaluate_on="core"`; then both without `n_samples_to_select`.
+The table shows means and standard deviations. "Default" is
+`DivaExtender(n_samples_to_select={n_added})`. "Recipe" also has `featurizer=None, alpha=10,
+fit_intercept=False`, and "core" has `evaluate_on="core"`. "All that help" is without
+`n_samples_to_select`.
 
 {main}
 

@@ -5,7 +5,7 @@
 MobileNetV2, trained on ImageNet, reads flowers and CIFAR-10 images enlarged to 96 pixels. A fifth
 of the labels are flipped uniformly, or labels are wrong as people gave them (CIFAR-10N). The new
 head of the linearised network is random, so that no feature depends on a label. Linearised outputs
-are judged by the default only.
+are scored by the default only.
 """
 
 import importlib.util

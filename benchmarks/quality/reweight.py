@@ -2,7 +2,7 @@
 
     python benchmarks/quality/reweight.py --data FOLDER
 
-Three models are trained on 70 % of the rows and judged on the others, whose labels are clean: with
+Three models are trained on 70 % of the rows and tested on the others, whose labels are clean: with
 the labels as given; with `DivaReweighter`; without the rows that `DivaOutlierDetector` flags; with
 weights that are the probability, as that detector has it, that a label is right; without the rows
 that cleanlab flags; and on the rows known to be clean. Few rows of many classes are a part of their
