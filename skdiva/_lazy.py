@@ -24,9 +24,11 @@ def lazy_names(
     """
 
     def __getattr__(name: str) -> Any:
-        if name in modules:
-            return getattr(import_module(modules[name]), name)
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        public = getattr(import_module(modules[name]), name)
+        vars(import_module(package))[name] = public  # found without this function from now on
+        return public
 
     def __dir__() -> list[str]:
         return sorted({*vars(import_module(package)), *modules})

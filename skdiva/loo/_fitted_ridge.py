@@ -181,8 +181,9 @@ class FittedRidge:
         """Mean loss, and its derivative with respect to the held-out predictions of the rows."""
         problem, residuals = self.problem, self._left_out[0]
         if problem.validation is None:
-            predictions, targets = self._predictions(), problem.targets
-            weight = problem.validation_weight
+            targets, weight = problem.targets, problem.validation_weight
+            predictions = targets.block(slice(None), residuals.dtype)
+            predictions += self._left_out[1].reshape(predictions.shape)
         else:
             targets = problem.validation[1]
             predictions = problem.predict_validation(self.smoother)
@@ -191,12 +192,6 @@ class FittedRidge:
             weight = predictions.new_ones(targets.n_rows)
         loss, gradient = mean_loss(problem.loss, predictions, targets, weight, problem.budget)
         return loss, gradient.to(residuals.dtype).reshape(-1, residuals.shape[1])
-
-    def _predictions(self) -> Tensor:
-        """Leave-one-out predictions (n, k) of the samples, as visited."""
-        loo_residuals = self._left_out[1]
-        dense = self.problem.targets.block(slice(None), loo_residuals.dtype)
-        return dense.add_(loo_residuals.reshape(dense.shape))
 
     @property
     def loss(self) -> float:
@@ -223,10 +218,12 @@ class FittedRidge:
     @property
     def loo_predictions(self) -> Tensor:
         """Leave-one-out predictions (n, k), initial outputs included."""
+        problem, loo_residuals = self.problem, self._left_out[1]
+        predictions = problem.targets.block(slice(None), loo_residuals.dtype)
+        predictions += loo_residuals.reshape(predictions.shape)
         # Regression targets keep their own precision, and so do predictions of them.
-        problem = self.problem
         wide = problem.targets.block(slice(0, 0), problem.dtype).dtype
-        return problem.layout.restore(self._predictions()).to(wide)
+        return problem.layout.restore(predictions).to(wide)
 
     @cached_property
     @full_float32()

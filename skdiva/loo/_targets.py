@@ -54,9 +54,6 @@ class Targets(ABC):
             values = values - self.initial_outputs[rows].to(values.dtype)
         return values if mean is None else (values - mean.to(values.dtype)).to(dtype)
 
-    def _initial(self, rows: slice | Tensor) -> Tensor | None:
-        return None if self.initial_outputs is None else self.initial_outputs[rows]
-
     def _joined_initial(self, others: "list[Self]") -> Tensor | None:
         parts = [part.initial_outputs for part in (self, *others)]
         return None if parts[0] is None else torch.cat([p for p in parts if p is not None])
@@ -87,7 +84,9 @@ class ClassTargets(Targets):
 
     def select(self, rows: slice | Tensor) -> "ClassTargets":
         """Return the targets of some rows, a slice or int64 positions."""
-        return ClassTargets(self.labels[rows], self.n_outputs, self._initial(rows))
+        initial = self.initial_outputs
+        initial = None if initial is None else initial[rows]
+        return ClassTargets(self.labels[rows], self.n_outputs, initial)
 
     def concatenate(self, others: "list[ClassTargets]") -> "ClassTargets":
         """Return these targets followed by others with the same classes."""
@@ -119,7 +118,8 @@ class ValueTargets(Targets):
 
     def select(self, rows: slice | Tensor) -> "ValueTargets":
         """Return the targets of some rows, a slice or int64 positions."""
-        return ValueTargets(self.values[rows], self._initial(rows))
+        initial = self.initial_outputs
+        return ValueTargets(self.values[rows], None if initial is None else initial[rows])
 
     def concatenate(self, others: "list[ValueTargets]") -> "ValueTargets":
         """Return these targets followed by others."""

@@ -53,9 +53,11 @@ class PrimalSmoother(AffineSmoother):
         self.fit_intercept = fit_intercept
         self._fitted: tuple | None = None
         self._factorize(rows, sample_weight, alpha, None)
-        positions = self._high_leverage_positions()
         checked = self.one_minus_leverage
-        if len(positions):
+        positions = torch.nonzero(checked < _HIGH_LEVERAGE[self.dtype])[:, 0]
+        most = min(max(8, self._width // 8), (len(checked) - len(positions)) // 2)
+        # More high-leverage rows than these are not worth a second factorization.
+        if 0 < len(positions) <= most:
             self._factorize(rows, sample_weight, alpha, positions)
             checked = self.one_minus_leverage.index_fill(0, positions, 1.0)
         require_residual_share(float(checked.min()), self.dtype)
@@ -95,13 +97,6 @@ class PrimalSmoother(AffineSmoother):
         self.one_minus_leverage = 1 - self.sample_weight * self.leverage
         if self._high is not None:
             self.one_minus_leverage[self._high.positions] = self._high.operator.diagonal()
-
-    def _high_leverage_positions(self) -> Tensor:
-        """Rows to exclude from the factorization; none if they are too many to be worth it."""
-        positions = torch.nonzero(self.one_minus_leverage < _HIGH_LEVERAGE[self.dtype])[:, 0]
-        n_others = len(self.leverage) - len(positions)
-        limit = min(max(8, self._width // 8), n_others // 2)
-        return positions if len(positions) <= limit else positions[:0]
 
     def _whiten(self, features: Tensor, out: Tensor) -> None:
         """Write t of ``features`` (m, p) into ``out`` (m, q)."""

@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -212,22 +213,20 @@ def make_layout(n_rows: int, block_rows: int, groups: Tensor | None = None) -> L
     -------
     Layout
     """
-    if groups is None:
-        return Layout(n_rows, tuple(_divide(0, n_rows, 1, block_rows)))
-    sizes = torch.bincount(groups)
-    # Stable sorts: by group, then by the size of the group.
-    by_group = torch.argsort(groups, stable=True)
-    order = by_group[torch.argsort(sizes[groups[by_group]], stable=True)]
+    order, counts = None, [(1, n_rows)]
+    if groups is not None:
+        sizes = torch.bincount(groups)
+        # Stable sorts: by group, then by the size of the group.
+        by_group = torch.argsort(groups, stable=True)
+        order = by_group[torch.argsort(sizes[groups[by_group]], stable=True)]
+        found = torch.unique(sizes[sizes > 0], return_counts=True)
+        counts = list(zip(found[0].tolist(), found[1].tolist(), strict=True))
     blocks: list[Block] = []
     start = 0
-    for size, count in zip(*torch.unique(sizes[sizes > 0], return_counts=True), strict=True):
-        stop = start + int(size) * int(count)
-        blocks.extend(_divide(start, stop, int(size), block_rows))
+    for size, count in counts:
+        stop = start + size * count
+        step = max(block_rows // size, 1) * size
+        firsts = range(start, stop, step)
+        blocks += map(Block, firsts, (*firsts[1:], stop), repeat(size))
         start = stop
     return Layout(n_rows, tuple(blocks), order)
-
-
-def _divide(start: int, stop: int, group_size: int, block_rows: int) -> Iterator[Block]:
-    step = max(block_rows // group_size, 1) * group_size
-    for first in range(start, stop, step):
-        yield Block(first, min(first + step, stop), group_size)

@@ -5,12 +5,13 @@ them is either a sum over rows (`RowBlocks.reduce`) or one result per row (`RowB
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from operator import itemgetter
 
 import torch
 from torch import Tensor
 
-from skdiva.loo.rows._layout import Block, Budget, Layout
+from skdiva.loo.rows._layout import Budget, Layout
 
 Rows = slice | Tensor
 
@@ -141,26 +142,23 @@ class RowBlocks(ABC):
         result must be a tuple of sums, so that parts of the rows may be folded apart and added.
         """
         total = None
-        for block, rows, arrays in self._visits(row_arrays):
-            total = function(total, block, rows, *arrays)
+        for block in self.layout.blocks:
+            arrays = map(itemgetter(block.rows), row_arrays)
+            total = function(total, block, self.read(block.rows), *arrays)
         assert total is not None, "there are no rows"
         return total
 
     def map(self, function: Callable, *row_arrays: Tensor) -> list[Tensor]:
         """Collect ``function(block, rows, *arrays)``, a tuple of one array per row each."""
         outputs: list[Tensor] = []
-        for block, rows, arrays in self._visits(row_arrays):
-            part = function(block, rows, *arrays)
+        for block in self.layout.blocks:
+            arrays = map(itemgetter(block.rows), row_arrays)
+            part = function(block, self.read(block.rows), *arrays)
             if not outputs:
                 outputs = [q.new_empty((self.n_rows, *q.shape[1:])) for q in part]
             for output, q in zip(outputs, part, strict=True):
                 output[block.rows] = q
         return outputs
-
-    def _visits(self, row_arrays: tuple[Tensor, ...]) -> Iterator[tuple[Block, Tensor, list]]:
-        for block in self.layout.blocks:
-            rows = block.rows
-            yield block, self.read(rows), [array[rows] for array in row_arrays]
 
     def transform(self, function: Callable, n_columns: int) -> "TransformedBlocks":
         """Return the rows that ``function(rows, out)`` writes, row by row.
