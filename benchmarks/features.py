@@ -38,8 +38,8 @@ def timed(function, *args):
 def make_data(dtype):
     """Classes of many cells each in eight directions of 256: no linear model tells them apart."""
     rng = np.random.RandomState(0)
-    hidden, centres = rng.normal(size=(N_ROWS, 8)), rng.normal(size=(40, 8))
-    y = pairwise_distances_argmin(hidden, centres) % N_CLASSES
+    hidden, centers = rng.normal(size=(N_ROWS, 8)), rng.normal(size=(40, 8))
+    y = pairwise_distances_argmin(hidden, centers) % N_CLASSES
     X = hidden @ rng.normal(size=(8, N_COLUMNS)) + 0.1 * rng.normal(size=(N_ROWS, N_COLUMNS))
     return X.astype(dtype), y
 

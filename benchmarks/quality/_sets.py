@@ -1,6 +1,6 @@
 """Data sets of the quality benchmarks: scikit-learn's own, and others read from a folder.
 
-The others are real data from public sources, kept outside this project (some state no licence);
+The others are real data from public sources, kept outside this project (some state no license);
 ``--data`` names a folder with one file per set, and sets that are not there are left out. A file is
 an ``.npz`` of arrays whose names are given below.
 """

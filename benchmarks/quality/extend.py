@@ -26,7 +26,7 @@ from skdiva.datasets import flip_labels
 MAX_ROWS, TEST_SHARE, CORE_ROWS = 1500, 0.3, 100
 RATES = (0.0, 0.2)
 SHARES = (0, 0.025, 0.05, 0.1, 0.2, 0.35, 0.6, 1)
-NEIGHBOURS = 5
+NEIGHBORS = 5
 RANDOM_ORDERS = 3
 # The defaults were chosen on spambase, magic, breast cancer, wine, tissue, MNIST, and other rows of
 # CIFAR-10; evaluate_on="all" also on labels that people or rules gave (CIFAR-10N worst, Hausa news,
@@ -66,7 +66,7 @@ def knn_shapley(core, pool):
     n_rows = len(rows)
     values = np.zeros(n_rows)
     place = np.arange(1, n_rows)
-    share = np.minimum(NEIGHBOURS, place) / (NEIGHBOURS * place)
+    share = np.minimum(NEIGHBORS, place) / (NEIGHBORS * place)
     for voter, label in zip(voters, core[1], strict=True):
         near = np.argsort(np.square(rows - voter).sum(axis=1), kind="stable")
         agrees = (pool[1][near] == label).astype(float)
@@ -150,13 +150,13 @@ REPORT = """# Rows of a pool added to a core
 {where}
 
 {seeds} splits: 30 % of the rows for the test, a core of {core} rows with right labels, all others
-in the pool. Logistic regression of standardised columns, trained on the core and on rows of the
+in the pool. Logistic regression of standardized columns, trained on the core and on rows of the
 pool that are added in the order of a method. skdiva's defaults were chosen on other sets, on other
 rows of CIFAR-10, and on rows of sentiment with the labels of single people.
 
 - random: mean of three random orders
 - margin: a logistic regression of the core is least sure (it does not look at the labels)
-- KNN-Shapley: exact values for 5 neighbours with the core as validation set
+- KNN-Shapley: exact values for 5 neighbors with the core as validation set
 - evaluate_on='core': DivaExtender with the loss of the paper, evaluated on the rows of the core
   alone
 

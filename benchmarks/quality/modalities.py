@@ -8,7 +8,7 @@ of matplotlib, some of which hold symbols. Settings were chosen on other splits 
 
 The shared space of written and spoken digits is fitted to other written digits and other speakers,
 as pairs of one of each that mean the same. It stands for a pretrained one, such as CLIP's: whoever
-fits it has many labelled rows; whoever uses it, as here, has the few of the core.
+fits it has many labeled rows; whoever uses it, as here, has the few of the core.
 """
 
 from collections import defaultdict
@@ -201,7 +201,7 @@ fit_intercept=False`, and "core" has `evaluate_on="core"`. "All that help" is wi
 
 Three core rows a class, up to {n_added} rows chosen, no intercept: mean error of logistic
 regression (trained on the same rows of length one), and share of wrong rows among those chosen.
-"centred": each modality loses its own mean, which closes the gap between the two.
+"centered": each modality loses its own mean, which closes the gap between the two.
 
 {variants}"""
 

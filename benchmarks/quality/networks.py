@@ -4,7 +4,7 @@
 
 MobileNetV2, trained on ImageNet, reads flowers and CIFAR-10 images enlarged to 96 pixels. A fifth
 of the labels are flipped uniformly, or labels are wrong as people gave them (CIFAR-10N). The new
-head of the linearised network is random, so that no feature depends on a label. Linearised outputs
+head of the linearized network is random, so that no feature depends on a label. Linearized outputs
 are scored by the default only.
 """
 
@@ -91,7 +91,7 @@ def features(file, folder, n_outputs):
     X, *_ = load(name, folder)
     network = mobilenet(folder)
     with_head = replace_head(network, n_outputs, X[:2], random_state=0)
-    linearised = JacobianFeaturizer(
+    linearized = JacobianFeaturizer(
         with_head, parameters="all", outputs="each", n_components=N_COMPONENTS
     )
     makers = {
@@ -99,13 +99,13 @@ def features(file, folder, n_outputs):
         "all layers, random output": JacobianFeaturizer(
             network, parameters="all", n_components=N_COMPONENTS
         ),
-        "full linearisation": linearised,
+        "full linearisation": linearized,
     }
     made = {"pixels": X.reshape(len(X), -1)[:, ::16]}  # pixels are enlarged
     seconds = {"pixels": 0.0}
     for key, maker in makers.items():
         made[key], seconds[key], _ = timed(maker.fit_transform, X)
-    made["full linearisation"] = Ready(made["full linearisation"], linearised.initial_outputs(X))
+    made["full linearisation"] = Ready(made["full linearisation"], linearized.initial_outputs(X))
     return made, seconds
 
 
@@ -167,7 +167,7 @@ REPORT = f"""# Wrong labels, found with the features of a network
 {N_COMPONENTS} columns. Uniform noise: mean over {{seeds}} seeds. {{where}}
 
 "Skdiva" is the default detector on these features; "paper's rule" flags positive derivatives;
-cleanlab trains 5-fold logistic regressions on the same features, standardised. Linearised outputs
+cleanlab trains 5-fold logistic regressions on the same features, standardized. Linearized outputs
 share their coefficients, which logistic regression has no form for.
 
 {{table}}

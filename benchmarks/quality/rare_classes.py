@@ -4,7 +4,7 @@
 
 Of 60 % of the rows of scikit-learn's sets few are kept of some classes, labels are flipped
 uniformly, rows are dropped by every method at its defaults (those of imbalanced-learn may drop rows
-of every class, as `DivaSampler` does, and edit by the majority of neighbours), and a logistic
+of every class, as `DivaSampler` does, and edit by the majority of neighbors), and a logistic
 regression is trained on the rest. Nothing is tuned here.
 """
 
@@ -138,15 +138,15 @@ On clean test rows, of a logistic regression trained on the rows that are left.
 
 {accuracy}
 
-## Share dropped of the rows labelled right: rare classes
+## Share dropped of the rows labeled right: rare classes
 
 {rare}
 
-## Share dropped of the rows labelled right: other classes
+## Share dropped of the rows labeled right: other classes
 
 {other}
 
-## Share dropped of the rows labelled wrong
+## Share dropped of the rows labeled wrong
 
 {wrong}"""
 

@@ -80,7 +80,7 @@ def cleanlab(X, _features, y, seed):
 
 METHODS = {
     "skdiva": skdiva,
-    "RidgeCV, standardised columns": ridgecv_raw,
+    "RidgeCV, standardized columns": ridgecv_raw,
     "RidgeCV, same features": ridgecv_same,
     "random forest, out of bag": forest,
     "cleanlab, gradient boosting": cleanlab,

@@ -33,7 +33,7 @@ def routing():
 
 
 LOGISTIC = LogisticRegression()
-NEIGHBOURS = KNeighborsClassifier()
+NEIGHBORS = KNeighborsClassifier()
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ NEIGHBOURS = KNeighborsClassifier()
             "logisticregression__sample_weight",
         ),
         (RFE(LOGISTIC), "sample_weight"),
-        (make_pipeline(SelectFromModel(LOGISTIC), NEIGHBOURS), None),
+        (make_pipeline(SelectFromModel(LOGISTIC), NEIGHBORS), None),
         (VotingClassifier([("a", LOGISTIC), ("b", "drop")]), "sample_weight"),
-        (VotingClassifier([("a", LOGISTIC), ("b", NEIGHBOURS)]), None),
+        (VotingClassifier([("a", LOGISTIC), ("b", NEIGHBORS)]), None),
         (TransformedTargetRegressor(Ridge()), "sample_weight"),
-        (NEIGHBOURS, None),
-        (GridSearchCV(NEIGHBOURS, {}), None),
+        (NEIGHBORS, None),
+        (GridSearchCV(NEIGHBORS, {}), None),
         (make_pipeline(StandardScaler(), "passthrough"), None),
         (FrozenEstimator(LOGISTIC), None),
     ],
@@ -91,7 +91,7 @@ def test_weights_must_be_requested():
         with pytest.raises(ValueError, match=r"set_fit_request\(sample_weight=True\)"):
             DivaReweighter(inner).fit(X, y)
     with pytest.raises(ValueError, match="Use apply='drop'"):
-        DivaReweighter(NEIGHBOURS).fit(X, y)
+        DivaReweighter(NEIGHBORS).fit(X, y)
 
 
 @pytest.mark.usefixtures("routing")
@@ -110,7 +110,7 @@ def test_requested_weights_arrive():
 @pytest.mark.usefixtures("routing")
 def test_dropping_requests_nothing():
     X, y, _ = classes()
-    DivaReweighter(NEIGHBOURS, apply="drop").fit(X, y, np.linspace(1, 2, 80))
+    DivaReweighter(NEIGHBORS, apply="drop").fit(X, y, np.linspace(1, 2, 80))
     inner = LogisticRegression()
     DivaReweighter(inner, apply="drop").fit(X, y)
     with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):

@@ -1,6 +1,7 @@
 """DivaOutlierDetector: scores, thresholds and the table of labels."""
 
 import pickle
+import subprocess
 import sys
 from collections import Counter
 
@@ -196,6 +197,22 @@ def test_a_pickle_holds_numpy_only():
         copy = pickle.loads(pickled)
         same_fit(copy, detector)
         assert_array_equal(copy.score_labels(X, y), detector.score_labels(X, y))
+
+
+def test_a_pickle_is_loaded_without_torch(tmp_path):
+    X, y, _ = classes()
+    for criterion in ("probability", "derivative"):
+        detector = DivaOutlierDetector(criterion=criterion).fit(X, y)
+        (tmp_path / criterion).write_bytes(pickle.dumps(detector))
+    code = (
+        "import pickle, sys\n"
+        "for name in ('probability', 'derivative'):\n"
+        f"    with open({str(tmp_path)!r} + '/' + name, 'rb') as file:\n"
+        "        pickle.load(file).label_issues()\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
 
 
 def test_criterion_must_fit_the_labels():
