@@ -99,13 +99,13 @@ def features(file, folder, n_outputs):
         "all layers, random output": JacobianFeaturizer(
             network, parameters="all", n_components=N_COMPONENTS
         ),
-        "full linearisation": linearized,
+        "full linearization": linearized,
     }
     made = {"pixels": X.reshape(len(X), -1)[:, ::16]}  # pixels are enlarged
     seconds = {"pixels": 0.0}
     for key, maker in makers.items():
         made[key], seconds[key], _ = timed(maker.fit_transform, X)
-    made["full linearisation"] = Ready(made["full linearisation"], linearized.initial_outputs(X))
+    made["full linearization"] = Ready(made["full linearization"], linearized.initial_outputs(X))
     return made, seconds
 
 

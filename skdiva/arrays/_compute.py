@@ -41,7 +41,8 @@ class Compute:
         *arrays : array-like
             The features first.
         """
-        follows_features = dtype is None and _first_on_gpu(arrays) is None
+        # Input on a GPU is computed in float32 whatever the dtype of the features.
+        follows_features = dtype is None and choose_dtype(None, None, *arrays) == "float64"
         return cls(choose_device(device, *arrays), choose_dtype(dtype, *arrays), follows_features)
 
     def following(self, features: Any) -> Self:
@@ -50,23 +51,19 @@ class Compute:
             return self
         return replace(self, dtype=choose_dtype(None, features))
 
-    def floats(self, array: Any, dtype: str | None = None) -> Tensor:
-        """Return an array as a floating tensor, of another dtype if one is given."""
+    def tensor(self, array: Any, dtype: str | None = None) -> Tensor:
+        """Return an array as a tensor, of the floating dtype unless another one is given."""
         return to_tensor(array, self.device, dtype or self.dtype)
 
-    def codes(self, array: Any) -> Tensor:
-        """Return an array of integers as an int64 tensor."""
-        return to_tensor(array, self.device, "int64")
-
-    def finite_floats(self, features: Any) -> Tensor:
-        """Return features as a floating tensor.
+    def finite_tensor(self, features: Any) -> Tensor:
+        """Return features as a tensor of the floating dtype.
 
         Raises
         ------
         ValueError
             If an entry is not finite in the dtype.
         """
-        tensor = self.floats(features)
+        tensor = to_tensor(features, self.device, self.dtype)
         if not all_finite(tensor):
             remedy = "Scale them"
             remedy += ", or use dtype='float64'." if self.dtype == "float32" else "."
@@ -99,9 +96,9 @@ def choose_device(device: str | None, *arrays: Any) -> torch.device:
         If the device is unknown or not available.
     """
     if device is None:
-        on_gpu = _first_on_gpu(arrays)
-        if on_gpu is not None:
-            return on_gpu.device
+        for array in arrays:
+            if is_tensor(array) and array.is_cuda:
+                return array.device
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
@@ -138,9 +135,12 @@ def choose_dtype(dtype: str | None, *arrays: Any) -> str:
     """
     if dtype is not None:
         return dtype
+    for array in arrays:
+        if is_tensor(array) and array.is_cuda:
+            return "float32"
     # A dataframe with columns of several dtypes has no dtype.
     is_single = str(getattr(arrays[0], "dtype", None)).removeprefix("torch.") in _SINGLE
-    return "float64" if not is_single and _first_on_gpu(arrays) is None else "float32"
+    return "float32" if is_single else "float64"
 
 
 def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
@@ -173,10 +173,3 @@ def all_finite(tensor: Tensor) -> bool:
     if torch.isfinite(tensor.sum(dtype=torch.float64)):
         return True
     return all(bool(torch.isfinite(rows).all()) for rows in tensor.split(2**14))
-
-
-def _first_on_gpu(arrays: tuple) -> Tensor | None:
-    for array in arrays:
-        if is_tensor(array) and array.is_cuda:
-            return array
-    return None

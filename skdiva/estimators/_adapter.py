@@ -70,22 +70,22 @@ class CoreAdapter:
         self.estimator, self.data, self.feature_map = estimator, data, feature_map
         is_gram = isinstance(features, JointGram)
         self.compute = compute = compute.following(features.train if is_gram else features)
-        train = compute.finite_floats(features.train if is_gram else features)
+        train = compute.finite_tensor(features.train if is_gram else features)
         validation = None
         if data.target_val is not None:
             val = features.validation if is_gram else feature_map.transform(data.X_val)
-            validation = compute.finite_floats(val), self._targets(data.X_val, data.target_val)
+            validation = compute.finite_tensor(val), self._targets(data.X_val, data.target_val)
         start, validation_weight = train.new_ones(len(data.y)), None
         if data.sample_weight is not None:
-            start = validation_weight = compute.floats(data.sample_weight)
+            start = validation_weight = compute.tensor(data.sample_weight)
         if data.validation_weight is not None:
-            validation_weight = compute.floats(data.validation_weight)
+            validation_weight = compute.tensor(data.validation_weight)
         self.start_weight = start
         self.labels = self.sources = None
         if isinstance(data.target, ClassLabels):
-            self.labels = compute.codes(data.target.codes)
+            self.labels = compute.tensor(data.target.codes, "int64")
         if data.sources is not None:
-            self.sources = compute.codes(data.sources)
+            self.sources = compute.tensor(data.sources, "int64")
         self.features = JointGram(train) if is_gram else train
         self.problem = self._make_problem(self.features, data, validation, validation_weight)
         if alpha is None and estimator.alpha != "auto":
@@ -103,7 +103,7 @@ class CoreAdapter:
             loss=_loss(self.estimator.loss, data.target),
             fit_intercept=self.estimator.fit_intercept,
             validation_weight=validation_weight,
-            groups=None if data.groups is None else self.compute.codes(data.groups),
+            groups=None if data.groups is None else self.compute.tensor(data.groups, "int64"),
             validation=validation,
             budget=Budget(block_rows=None if batch_size == "auto" else batch_size),
         )
@@ -187,12 +187,14 @@ class CoreAdapter:
 
     def ridge(self, sample_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients (p, k) and intercepts (k,) of the ridge model at other weights."""
-        weight = self.compute.floats(sample_weight)
+        weight = self.compute.tensor(sample_weight)
         return self.model(FittedRidge(self.problem, weight, self.alpha).coefficients)
 
     def model(self, coefficients: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients of the features and intercepts as arrays, from those of the core."""
-        return self.feature_map.model(self.data.X_checked, *coefficients)
+        if self.feature_map.gram_only:
+            return self.feature_map.coef_from_duals(self.data.X_checked, *coefficients)
+        return to_host(coefficients[0]), to_host(coefficients[1])
 
     def new_row_derivative(self, fit: FittedRidge) -> NewRowDerivative | None:
         """Return the derivative of new rows; None if only inner products are known."""

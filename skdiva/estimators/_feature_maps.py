@@ -105,18 +105,12 @@ class FeatureMap(ABC):
         """Return the outputs (m, k) of the network before training, or None."""
         return None
 
-    def model(self, _X: Any, coef: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return coefficients of the features and intercepts as arrays, from those of the core.
+    def coef_from_duals(self, X: Any, duals: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients (p,) and intercepts (k,) for those (n k,) of the inner products.
 
-        Parameters
-        ----------
-        X : array-like of shape (n, n_features)
-            Training rows.
-        coef : tensor of shape (p, k), (p,) or (n * k,)
-            The last one with ``gram_only``.
-        intercept : tensor of shape (k,)
+        Only maps with ``gram_only`` have it. X are the training rows.
         """
-        return to_host(coef), to_host(intercept)
+        raise NotImplementedError
 
 
 class RawFeatures(FeatureMap):
@@ -158,10 +152,10 @@ class ChosenFeatures(FeatureMap):
             validation = data.X_val, data.target_val.to_core(compute)
         task = SelectionTask(
             data.target.to_core(compute),
-            None if data.groups is None else compute.codes(data.groups),
+            None if data.groups is None else compute.tensor(data.groups, "int64"),
             validation,
             self.fit_intercept,
-            None if weight is None else compute.floats(weight),
+            None if weight is None else compute.tensor(weight),
         )
         device, dtype = compute.device, compute.dtype
         self.featurizer = KernelFeaturizer(
@@ -208,13 +202,11 @@ class _TransformerMap(FeatureMap):
             )
         return outputs
 
-    def model(self, X: Any, coef: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return coefficients (p, k) or (p,) and intercepts (k,) as arrays."""
-        coef, intercept = to_host(coef), to_host(intercept)
-        if not self.gram_only:
-            return coef, intercept
+    def coef_from_duals(self, X: Any, duals: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients (p,) and intercepts (k,) for those (n k,) of the inner products."""
         rows = LazyFeatures(self, X, self._n_outputs)
-        coef = self._combine(rows, coef.reshape(-1, self._n_outputs)).astype(np.float64)
+        coef = self._combine(rows, to_host(duals).reshape(-1, self._n_outputs)).astype(np.float64)
+        intercept = to_host(intercept)
         if self.fit_intercept:  # the inner products are those of centered rows
             intercept = intercept - self.product(rows, coef).mean(axis=0)
         return coef, intercept
@@ -337,7 +329,7 @@ def _inner_products(tiles: Iterable, n_train: int, compute: Any, fit_intercept: 
     from skdiva.loo import JointGram
 
     def joined(tile: Iterable) -> torch.Tensor:
-        parts = [compute.following(part).floats(part) for part in tile]
+        parts = [compute.following(part).tensor(part) for part in tile]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     return JointGram.from_tiles(map(joined, tiles), n_train, center=fit_intercept)

@@ -63,7 +63,7 @@ class PoolRows(RowSource):
         if self._features is not None and last <= self._n_known:
             return self._features[rows]
         X = _safe_indexing(self._X, rows if isinstance(rows, slice) else to_host(rows))
-        features = self.compute.finite_floats(self.feature_map.transform(X))
+        features = self.compute.finite_tensor(self.feature_map.transform(X))
         # Views of X are not kept: the pool may be in a file because it is too large for memory.
         if self._keeps and isinstance(rows, slice) and not _is_view(features, X):
             self._keep(rows, features)
@@ -87,7 +87,7 @@ class PoolRows(RowSource):
             outputs.append(self.feature_map.initial_outputs(X, target.n_outputs))
             if outputs[0] is None:
                 return target.to_core(self.compute)
-        return target.to_core(self.compute, torch.cat([*map(self.compute.floats, outputs)]))
+        return target.to_core(self.compute, torch.cat([*map(self.compute.tensor, outputs)]))
 
 
 def loss_paths(

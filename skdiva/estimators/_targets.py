@@ -116,8 +116,8 @@ class ClassLabels(Target):
         from skdiva.loo import ClassTargets
 
         if initial_outputs is not None:
-            initial_outputs = compute.floats(initial_outputs)
-        return ClassTargets(compute.codes(self.codes), len(self.classes), initial_outputs)
+            initial_outputs = compute.tensor(initial_outputs)
+        return ClassTargets(compute.tensor(self.codes, "int64"), len(self.classes), initial_outputs)
 
 
 @dataclass
@@ -172,8 +172,8 @@ class RegressionTargets(Target):
         from skdiva.loo import ValueTargets
 
         if initial_outputs is not None:
-            initial_outputs = compute.floats(initial_outputs)
-        return ValueTargets(compute.floats(self.values, "float64"), initial_outputs)
+            initial_outputs = compute.tensor(initial_outputs)
+        return ValueTargets(compute.tensor(self.values, "float64"), initial_outputs)
 
 
 def holds_classes(y: Any, estimator: Any = None) -> bool:

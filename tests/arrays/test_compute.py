@@ -76,9 +76,9 @@ def test_the_dtype_on_a_gpu_follows_no_features(device):
     compute = Compute.choose(None, None, torch.ones(3, dtype=torch.float64, device=device))
     expected = "float32" if device == "cuda" else "float64"
     assert compute.following(np.ones(3)).dtype == expected
-    assert compute.floats([1, 2]).device.type == compute.device.type
-    assert compute.floats([1, 2], "float64").dtype == torch.float64
-    assert compute.codes([1, 2]).dtype == torch.int64
+    assert compute.tensor([1, 2]).device.type == compute.device.type
+    assert compute.tensor([1, 2], "float64").dtype == torch.float64
+    assert compute.tensor([1, 2], "int64").dtype == torch.int64
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_the_dtype_on_a_gpu_follows_no_features(device):
 )
 def test_features_that_are_not_finite(dtype, remedy):
     compute = Compute(CPU, dtype)
-    assert compute.finite_floats([[1, 2]]).tolist() == [[1, 2]]
+    assert compute.finite_tensor([[1, 2]]).tolist() == [[1, 2]]
     large = np.array([1e39 if dtype == "float32" else np.inf])
     with (
         np.errstate(over="ignore"),
         pytest.raises(ValueError, match=f"too large for {dtype}.*{remedy}"),
     ):
-        compute.finite_floats(large)
+        compute.finite_tensor(large)
