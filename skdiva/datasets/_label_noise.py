@@ -98,8 +98,7 @@ def read_classes(y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"y must have at least two classes, got {len(classes)}. Pass labels of "
-            "several classes."
+            f"y must have at least two classes, got {len(classes)}. Pass labels of several classes."
         )
     return labels, classes, codes
 

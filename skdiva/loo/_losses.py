@@ -110,8 +110,10 @@ def check_loss(loss: Loss) -> None:
     TypeError
         Naming the missing methods.
     """
-    missing = [name for name in ("value", "derivative") if not callable(getattr(loss, name, None))]
-    if missing:
+    value, derivative = getattr(loss, "value", None), getattr(loss, "derivative", None)
+    if not (callable(value) and callable(derivative)):
+        methods = {"value": value, "derivative": derivative}
+        missing = [name for name, method in methods.items() if not callable(method)]
         raise TypeError(
             "loss must offer value(predictions, targets) -> (n,) and "
             "derivative(predictions, targets) -> (n, k); "

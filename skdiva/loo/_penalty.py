@@ -101,19 +101,23 @@ class Spectrum(ABC):
     def losses(self, alphas: list[float]) -> list[float]:
         """Mean squared error at every penalty; infinite where the dtype does not resolve it."""
         step = max(_OUTPUTS_AT_ONCE // self.moment.shape[1], 1)
-        parts = self.eigenvalues.new_tensor(alphas).split(step)
-        return torch.cat(list(map(self._losses, parts))).tolist()
+        losses: list[float] = []
+        for some in self.eigenvalues.new_tensor(alphas).split(step):
+            shrunk = 1 / (self.eigenvalues[:, None] + some)  # (q, A)
+            coef = (shrunk[:, :, None] * self.moment[:, None, :]).flatten(1)  # (q, A k)
+            if self.validation is None:
+                losses += self._loo_losses(shrunk, coef).tolist()
+            else:
+                losses += self.validation_losses(coef, len(some)).tolist()
+        return losses
 
-    def _losses(self, alphas: Tensor) -> Tensor:
-        """Mean squared errors of as many penalties as are worked on at a time."""
-        shrunk = 1 / (self.eigenvalues[:, None] + alphas)  # (q, A)
-        coef = (shrunk[:, :, None] * self.moment[:, None, :]).flatten(1)  # (q, A k)
-        if self.validation is not None:
-            return self.validation_losses(coef, len(alphas))
+    def _loo_losses(self, shrunk: Tensor, coef: Tensor) -> Tensor:
+        """Mean squared leave-one-out errors (A,), for coefficients (q, A k)."""
+        n_alphas = shrunk.shape[1]
 
         def add(total, block, rotated, weight, validation_weight):
             values = self.targets.ridge_values(block.rows, self.rows.dtype, self.mean)
-            residuals = (rotated @ coef).unflatten(1, (len(alphas), -1)) - values[:, None, :]
+            residuals = (rotated @ coef).unflatten(1, (n_alphas, -1)) - values[:, None, :]
             squares = self._loo_squares(block, rotated, weight, shrunk, residuals)
             loss = validation_weight.double() @ squares.double()
             return (loss if total is None else total[0].add_(loss),)

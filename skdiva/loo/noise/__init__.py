@@ -9,7 +9,6 @@ from skdiva.loo.noise._posterior import LabelPosterior, NoiseModel, expected_f1_
 from skdiva.loo.noise._residuals import (
     leave_one_out_deviation,
     robust_scale,
-    root_mean_square,
 )
 from skdiva.loo.noise._transition import TransitionNoise, TransitionPosterior, fit_noise_model
 
@@ -22,5 +21,4 @@ __all__ = [
     "fit_noise_model",
     "leave_one_out_deviation",
     "robust_scale",
-    "root_mean_square",
 ]

@@ -40,10 +40,6 @@ class LabelPosterior(ABC):
         # Summed, since one minus the own class would round small ones to zero.
         return probabilities.scatter_(1, labels[:, None], 0.0).sum(dim=1)
 
-    @abstractmethod
-    def cpu(self) -> "LabelPosterior":
-        """Return the same posterior with its tensors on the CPU."""
-
 
 class NoiseModel(Protocol):
     """A model of label noise, to be fitted to leave-one-out outputs."""

@@ -44,11 +44,6 @@ def robust_scale(residuals: Tensor) -> Tensor:
     return torch.where(scale > 0, scale, 1.0)
 
 
-def root_mean_square(standardized: Tensor) -> Tensor:
-    """Root mean square over the columns of (n, k), shape (n,)."""
-    return standardized.square().mean(dim=1).sqrt()
-
-
 def _median(values: Tensor) -> Tensor:
     """Median of every column, between the middle two; torch's quantile stops at 2**24 values."""
     ordered = values.sort(dim=0).values

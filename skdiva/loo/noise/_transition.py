@@ -86,11 +86,6 @@ class TransitionPosterior(LabelPosterior):
             return posterior
         return posterior.lerp(torch.softmax(self.ambiguity_sharpness * outputs, dim=1), AMBIGUITY)
 
-    def cpu(self) -> "TransitionPosterior":
-        """Return the same posterior with its tensors on the CPU."""
-        offset, transition = self.offset.cpu(), self.transition.cpu()
-        return TransitionPosterior(self.sharpness, offset, transition, self.ambiguity_sharpness)
-
 
 @dataclass(frozen=True)
 class TransitionNoise:
@@ -248,7 +243,10 @@ def _fit_transition(
     n_classes = len(labeled.log_shares)
     strength = float(labeled.weight.sum()) / n_classes
     best = None
-    for sharper in (s * sharpness for s in _SHARPER if s * sharpness <= _SHARPEST):
+    for factor in _SHARPER:
+        sharper = factor * sharpness
+        if sharper > _SHARPEST:
+            break
         p = torch.softmax(sharper * (labeled.outputs - offset), dim=1)
         for start in (max(rate, _SMALLEST_RATE), _SECOND_RATE):
             prior = _even(start, n_classes, p.device)

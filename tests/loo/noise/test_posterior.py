@@ -20,9 +20,6 @@ class Given(LabelPosterior):
             return torch.full_like(self.probabilities, 1 / self.probabilities.shape[1])
         return self.probabilities.clone()
 
-    def cpu(self):
-        return self
-
 
 def test_a_label_is_wrong_if_another_class_is_right():
     probabilities = torch.tensor([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]], dtype=torch.float64)
@@ -39,10 +36,10 @@ def test_small_probabilities_are_summed_and_not_subtracted_from_one():
     np.testing.assert_allclose(wrong, 1e-30, rtol=1e-12)
 
 
-@pytest.mark.parametrize("missing", ["class_probabilities", "cpu"])
-def test_a_posterior_must_be_complete(missing):
-    incomplete = type("Incomplete", (Given,), {missing: getattr(LabelPosterior, missing)})
-    with pytest.raises(TypeError, match=missing):
+def test_a_posterior_must_be_complete():
+    method = "class_probabilities"
+    incomplete = type("Incomplete", (Given,), {method: getattr(LabelPosterior, method)})
+    with pytest.raises(TypeError, match=method):
         incomplete(torch.zeros(1, 2))
 
 

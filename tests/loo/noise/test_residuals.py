@@ -7,11 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import median_abs_deviation
 
 from skdiva.loo import Problem, SquaredError, ValueTargets, predict_leave_one_out
-from skdiva.loo.noise import (
-    leave_one_out_deviation,
-    robust_scale,
-    root_mean_square,
-)
+from skdiva.loo.noise import leave_one_out_deviation, robust_scale
 
 
 def test_studentized_residuals_are_those_of_statsmodels():
@@ -42,7 +38,3 @@ def test_robust_scale_stays_positive():
     mostly_zero[0] = 9.0
     assert_allclose(robust_scale(mostly_zero), [1.2533])
     assert_allclose(robust_scale(torch.zeros(9, 1)), [1.0])
-
-
-def test_root_mean_square():
-    assert_allclose(root_mean_square(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), [12.5**0.5, 0])

@@ -187,19 +187,6 @@ def test_many_classes_are_fitted_to_fewer_rows():
     assert not np.array_equal(by_elements.transition, fit_noise_model(outputs, labels).transition)
 
 
-def test_a_posterior_moves_to_the_cpu(device):
-    outputs, labels, _ = simulated(even(0.2, 3), n=300)
-    model = fit_noise_model(outputs.to(device), labels.to(device))
-    moved = model.cpu()
-    assert {moved.offset.device.type, moved.transition.device.type} == {"cpu"}
-    assert (moved.sharpness, moved.ambiguity_sharpness) == (
-        model.sharpness,
-        model.ambiguity_sharpness,
-    )
-    assert_array_equal(moved.offset, model.offset.cpu())
-    assert_array_equal(moved.transition, model.transition.cpu())
-
-
 def test_rare_classes_may_have_an_offset():
     """Outputs of a rare class are too small; the offset compensates for its share."""
     draw = np.random.default_rng(0)

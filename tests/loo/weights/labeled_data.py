@@ -82,9 +82,6 @@ class FixedPosterior(LabelPosterior):
         others = (self.wrong / (k - 1))[:, None].expand(n, k)
         return others.scatter(1, labels[:, None], 1 - self.wrong[:, None])
 
-    def cpu(self):
-        return FixedPosterior(self.wrong.cpu())
-
 
 class FixedNoise:
     """A noise model of a few lines: it knows how likely every label is wrong.
