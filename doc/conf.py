@@ -1,5 +1,6 @@
 """Configuration of the documentation: python -m sphinx -W -b html doc doc/_build/html."""
 
+import functools
 import inspect
 
 import skdiva
@@ -23,24 +24,32 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "sg_execution_times.rst"]
 
 
-def own_methods(public_class):
-    """Return the public methods that skdiva defines, without those of scikit-learn."""
-    members = inspect.getmembers(public_class, callable)
-    return [
-        name
-        for name, method in members
-        if not name.startswith("_")
-        and (getattr(method, "__module__", None) or "").startswith("skdiva")
-    ]
+def is_own(member):
+    """Return whether a method or property is defined in skdiva, and not in scikit-learn."""
+    function = getattr(member, "fget", None) or getattr(member, "func", None) or member
+    return (getattr(function, "__module__", None) or "").startswith("skdiva")
 
 
+def own_members(public_class, kind):
+    """Return the names of the public members of a kind that skdiva defines."""
+    members = inspect.getmembers(public_class, kind)
+    return [name for name, member in members if not name.startswith("_") and is_own(member)]
+
+
+def is_property(member):
+    """Return whether a member of a class is a property."""
+    return isinstance(member, property | functools.cached_property)
+
+
+public_classes = {
+    name: public
+    for module in (skdiva, skdiva.features, skdiva.inspection, skdiva.loo)
+    for name, public in inspect.getmembers(module, inspect.isclass)
+}
 autosummary_generate = True
 autosummary_context = {
-    "own_methods": {
-        name: own_methods(public)
-        for module in (skdiva, skdiva.features, skdiva.inspection, skdiva.loo)
-        for name, public in inspect.getmembers(module, inspect.isclass)
-    }
+    "own_methods": {n: own_members(c, callable) for n, c in public_classes.items()},
+    "own_properties": {n: own_members(c, is_property) for n, c in public_classes.items()},
 }
 # Types are in the docstrings, where they are readable and come with shapes.
 autodoc_typehints = "none"
