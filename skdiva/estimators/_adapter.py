@@ -96,11 +96,19 @@ class CoreAdapter:
         self, features: Any, data: TrainingData, validation: Any, validation_weight: Any = None
     ) -> Problem | JointProblem:
         make = Problem if getattr(features, "ndim", 0) == 2 else JointProblem
-        batch_size = self.estimator.batch_size
+        loss, batch_size = self.estimator.loss, self.estimator.batch_size
+        if isinstance(loss, str):
+            has_classes = isinstance(data.target, ClassLabels)
+            if loss == "log_loss" and not has_classes:
+                raise ValueError(
+                    "loss='log_loss' expects y with classes, got y with regression targets. "
+                    "Use loss='squared_error' or 'auto'."
+                )
+            loss = LogLoss() if has_classes and loss != "squared_error" else SquaredError()
         return make(
             features,
             self._targets(data.X_checked, data.target),
-            loss=_loss(self.estimator.loss, data.target),
+            loss=loss,
             fit_intercept=self.estimator.fit_intercept,
             validation_weight=validation_weight,
             groups=None if data.groups is None else self.compute.tensor(data.groups, "int64"),
@@ -112,9 +120,12 @@ class CoreAdapter:
         outputs = self.feature_map.initial_outputs(X, target.n_outputs)
         return target.to_core(self.compute, outputs)
 
-    def fit_ridge(self) -> FittedRidge:
-        """Return the ridge model at the start weights."""
-        return FittedRidge(self.problem, self.start_weight, self.alpha)
+    def fit_ridge(self, sample_weight: np.ndarray | None = None) -> FittedRidge:
+        """Return the ridge model at some weights, by default the start weights."""
+        weight = self.start_weight
+        if sample_weight is not None:
+            weight = self.compute.tensor(sample_weight)
+        return FittedRidge(self.problem, weight, self.alpha)
 
     def curate(self) -> Curation:
         """Take weight from rows whose labels are probably wrong."""
@@ -185,11 +196,6 @@ class CoreAdapter:
         rows = PoolRows(self.feature_map, self.compute, pool, problem, known, kept_bytes)
         return problem, (rows, rows.targets())
 
-    def ridge(self, sample_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return coefficients (p, k) and intercepts (k,) of the ridge model at other weights."""
-        weight = self.compute.tensor(sample_weight)
-        return self.model(FittedRidge(self.problem, weight, self.alpha).coefficients)
-
     def model(self, coefficients: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients of the features and intercepts as arrays, from those of the core."""
         if self.feature_map.gram_only:
@@ -208,21 +214,6 @@ class CoreAdapter:
             intercept,
             to_host(getattr(self.problem, "center", None)),
         )
-
-
-def _loss(loss: Any, target: Target) -> Any:
-    if loss == "auto":
-        return LogLoss() if isinstance(target, ClassLabels) else SquaredError()
-    if loss == "squared_error":
-        return SquaredError()
-    if loss != "log_loss":
-        return loss
-    if not isinstance(target, ClassLabels):
-        raise ValueError(
-            "loss='log_loss' expects y with classes, got y with regression targets. "
-            "Use loss='squared_error' or 'auto'."
-        )
-    return LogLoss()
 
 
 @contextlib.contextmanager

@@ -80,7 +80,8 @@ def read_training_data(
     -------
     TrainingData
     """
-    X_val, y_val = unwrap(X_val, "X_val"), unwrap(y_val, "y_val")
+    if X_val is not None or y_val is not None:
+        X_val, y_val = unwrap(X_val, "X_val"), unwrap(y_val, "y_val")
     refuse_mixed_devices(X=X, y=y, X_val=X_val, y_val=y_val)
     # The validation of scikit-learn writes to its estimator; a fit that fails must not change ours.
     scratch = copy_without_identity(estimator)

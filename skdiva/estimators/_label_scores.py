@@ -175,12 +175,6 @@ LABEL_SCORES: dict[str, type[LabelScore]] = {
 }
 
 
-def needs_numbers(criterion: str) -> bool:
-    """Return whether y is to be read as numbers whatever it holds."""
-    score = LABEL_SCORES.get(criterion)
-    return score is not None and score.target_type is RegressionTargets
-
-
 def make_label_score(criterion: str, target: Target) -> LabelScore:
     """Return the label score for the parameter ``criterion`` of the detector.
 

@@ -20,9 +20,8 @@ from skdiva.estimators._label_scores import (
     LabelScore,
     LabelScoreResult,
     make_label_score,
-    needs_numbers,
 )
-from skdiva.estimators._targets import Target, read_labels
+from skdiva.estimators._targets import RegressionTargets, Target, read_labels
 
 
 class DivaOutlierDetector(OutlierMixin, BaseDiva):
@@ -257,10 +256,13 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             If an argument is not as described, or if ``alpha`` is too small even for float64. The
             detector is then left unchanged.
         """
+        # A criterion for numbers reads y as numbers, whatever it holds.
+        criterion = LABEL_SCORES.get(self.criterion)
+        reads_numbers = criterion is not None and criterion.target_type is RegressionTargets
         data, feature_map = self._validate_fit(
             X, y, sample_weight=sample_weight, groups=groups, sources=sources,
             validation_weight=validation_weight, X_val=X_val, y_val=y_val,
-            classes=False if needs_numbers(self.criterion) else None,
+            classes=False if reads_numbers else None,
         )  # fmt: skip
         label_score = make_label_score(self.criterion, data.target)
         adapter = self._build_adapter(data, feature_map)
@@ -421,4 +423,4 @@ def _inlier_ridge(
     units = held if data.groups is None else data.groups[held]
     if len(held) == np.count_nonzero(weight) or len(np.unique(units)) < 2:
         return adapter.model((result.final.coef, result.final.intercept))
-    return adapter.ridge(weight * is_inlier)
+    return adapter.model(adapter.fit_ridge(weight * is_inlier).coefficients)

@@ -211,8 +211,23 @@ def check_y(y: Any, *, classes: bool, several: bool) -> tuple[np.ndarray, Target
         labels = read_labels(y)
         if labels.dtype.kind == "f":
             check_classification_targets(labels)
-        return labels, _encode_classes(labels)
-    y = _as_array(y, "y")
+        encoder = LabelEncoder()
+        try:
+            codes = encoder.fit_transform(labels).astype(np.int64, copy=False)
+        except TypeError as error:
+            kinds = sorted({type(label).__name__ for label in labels})
+            raise ValueError(
+                f"Expected labels of one type in y, got a mixture of {kinds}. Convert them to one "
+                "type, for example with str."
+            ) from error
+        if len(encoder.classes_) < 2:
+            raise ValueError(
+                "Expected y with at least two classes, got only one class: "
+                f"{encoder.classes_.tolist()[0]!r}. Nothing can be learned from one class; add "
+                "rows of another class."
+            )
+        return labels, ClassLabels(encoder.classes_, codes)
+    y = check_array(to_host(y), ensure_2d=False, dtype=None, input_name="y", allow_nd=True)
     if not several or y.ndim != 2:
         y = column_or_1d(y, warn=True)
     try:
@@ -242,27 +257,4 @@ def refuse_missing(labels: Any, name: str) -> np.ndarray:
                 f"Input {name} contains None or NaN, first in row {missing[0]}. Remove such rows, "
                 "or give them a label."
             )
-    return _as_array(labels, name)
-
-
-def _encode_classes(labels: np.ndarray) -> ClassLabels:
-    encoder = LabelEncoder()
-    try:
-        codes = encoder.fit_transform(labels).astype(np.int64, copy=False)
-    except TypeError as error:
-        kinds = sorted({type(label).__name__ for label in labels})
-        raise ValueError(
-            f"Expected labels of one type in y, got a mixture of {kinds}. Convert them to one "
-            "type, for example with str."
-        ) from error
-    if len(encoder.classes_) < 2:
-        raise ValueError(
-            "Expected y with at least two classes, got only one class: "
-            f"{encoder.classes_.tolist()[0]!r}. Nothing can be learned from one class; add rows of "
-            "another class."
-        )
-    return ClassLabels(encoder.classes_, codes)
-
-
-def _as_array(y: Any, name: str) -> np.ndarray:
-    return check_array(to_host(y), ensure_2d=False, dtype=None, input_name=name, allow_nd=True)
+    return check_array(labels, ensure_2d=False, dtype=None, input_name=name, allow_nd=True)

@@ -118,22 +118,22 @@ class Spectrum(ABC):
         def add(total, block, rotated, weight, validation_weight):
             values = self.targets.ridge_values(block.rows, self.rows.dtype, self.mean)
             residuals = (rotated @ coef).unflatten(1, (n_alphas, -1)) - values[:, None, :]
-            squares = self._loo_squares(block, rotated, weight, shrunk, residuals)
+            if block.group_size == 1:
+                share = 1 - weight[:, None] * (rotated.square() @ shrunk + self.constant)
+                squares = residuals.square().sum(dim=2) / share.square()
+                squares.masked_fill_(share < LEAST_SHARE[self.rows.dtype], torch.inf)
+            else:
+                squares = self._group_squares(block, rotated, weight, shrunk, residuals)
             loss = validation_weight.double() @ squares.double()
             return (loss if total is None else total[0].add_(loss),)
 
         weights = self.weight, self.validation_weight
         return self.rows.reduce(add, *weights)[0] / self.validation_total
 
-    def _loo_squares(
+    def _group_squares(
         self, block: Block, rotated: Tensor, weight: Tensor, shrunk: Tensor, residuals: Tensor
     ) -> Tensor:
-        """Squared LOO residuals (b, A), summed over outputs."""
-        if block.group_size == 1:
-            leverage = rotated.square() @ shrunk + self.constant
-            share = 1 - weight[:, None] * leverage
-            squares = residuals.square().sum(dim=2) / share.square()
-            return squares.masked_fill_(share < LEAST_SHARE[self.rows.dtype], torch.inf)
+        """Squared residuals (b, A) of rows left out with their groups, summed over outputs."""
         columns = []
         for number in range(shrunk.shape[1]):
             whitened = self.whiten(rotated, shrunk[:, number])
@@ -290,8 +290,10 @@ def _search(spectrum: Spectrum, lowest: float, highest: float) -> Penalty | None
         in_float32 = spectrum.rows.dtype == torch.float32
         if not math.isfinite(smallest) or (in_float32 and not math.isfinite(largest)):
             return None
-        best = max(x for x, loss in losses.items() if loss <= smallest * (1 + _TIE))
-        least, most = min(losses), max(losses)
+        least = most = best = min(losses)
+        for most in sorted(losses):
+            if losses[most] <= smallest * (1 + _TIE):
+                best = most
         first, last = 1.0, 0.0  # nothing more
         if best == least > lowest:
             first, last = max(least - _EXTENSION, lowest), least - _STEP

@@ -154,10 +154,10 @@ class RowBlocks(ABC):
         for block in self.layout.blocks:
             arrays = map(itemgetter(block.rows), row_arrays)
             part = function(block, self.read(block.rows), *arrays)
-            if not outputs:
-                outputs = [q.new_empty((self.n_rows, *q.shape[1:])) for q in part]
-            for output, q in zip(outputs, part, strict=True):
-                output[block.rows] = q
+            for number, q in enumerate(part):
+                if number == len(outputs):
+                    outputs.append(q.new_empty((self.n_rows, *q.shape[1:])))
+                outputs[number][block.rows] = q
         return outputs
 
     def transform(self, function: Callable, n_columns: int) -> "TransformedBlocks":
