@@ -1,10 +1,11 @@
 """Mathematics of skdiva: leave-one-out losses and their derivatives in closed form.
 
-A `Problem` holds features (a tensor or any `RowSource`), targets and a loss; a `FittedRidge` is the
-problem factorized at given weights and penalty, and answers every question from that. The rooms:
-``rows`` (blocks of rows), ``ridge`` (factorizations), ``joint`` (outputs that share the
-coefficients), ``noise`` (wrong labels), ``weights`` (rules that set the weights) and ``pool``
-(rows to add). Imports torch only.
+A `Problem` holds features (a tensor or any `RowSource`), targets and a loss. A `FittedRidge` is a
+problem factorized at given weights and penalty; all results are computed from this factorization.
+The subpackages are ``rows`` (blocks of rows), ``ridge`` (factorizations), ``joint`` (models whose
+outputs share the coefficients), ``noise`` (models of label noise), ``weights`` (algorithms that set
+the sample weights) and ``pool`` (extension of the data by rows of a pool). They import torch and
+the standard library only.
 """
 
 from skdiva.loo._brute_force import brute_force_derivative, brute_force_loo

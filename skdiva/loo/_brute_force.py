@@ -1,7 +1,8 @@
-"""Leave-one-out by refits: a slow oracle for tests and for the documentation.
+"""Leave-one-out by refitting, a slow reference implementation for tests and documentation.
 
-Shares no code with the closed form. Every model is a least-squares problem on stacked rows
-(sqrt(a_i) z_i over sqrt(alpha) I), solved by QR in float64, never through a Gram matrix.
+It shares no code with the closed form. Every model is a least-squares problem on stacked rows
+(sqrt(a_i) z_i above sqrt(alpha) I), solved by QR without forming a Gram matrix. Pass float64
+tensors.
 """
 
 from typing import NamedTuple
@@ -11,13 +12,13 @@ from torch import Tensor
 
 
 class RefittedRidge(NamedTuple):
-    """One refitted model: predictions at any row, and what its derivative needs."""
+    """A refitted model, with the quantities needed for predictions and derivatives."""
 
     coef: Tensor  # (p, k)
     center: Tensor  # (p,), weighted mean of the features; 0 without an intercept
-    mean: Tensor  # (k,), prediction there
-    factor: Tensor  # (p, p), upper, R'R = C^-1 of the centred rows
-    inverse_total: float  # 1 / sum(a), the intercept's share of H; 0 without one
+    mean: Tensor  # (k,), prediction at the center
+    factor: Tensor  # (p, p), upper triangular, R'R = C^-1 of the centered rows
+    inverse_total: float  # 1 / sum(a), contribution of the intercept to H; 0 without one
 
     def predict(self, features: Tensor) -> Tensor:
         """Predictions (m, k) at ``features`` (m, p)."""
@@ -79,27 +80,27 @@ def brute_force_loo(
     fit_intercept: bool = True,
     groups: Tensor | None = None,
 ) -> Tensor:
-    """Leave-one-(group-)out predictions of ``values`` by refits.
+    """Leave-one-out or leave-one-group-out predictions of ``values``, by refitting.
 
     Parameters
     ----------
     features : tensor of shape (n, p)
-        What the ridge model sees.
+        Features of the ridge model.
     values : tensor of shape (n, k)
         Targets minus initial outputs.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
     alpha : float
         Ridge penalty, positive.
     fit_intercept : bool, default=True
         Whether to add an intercept, which is not penalized.
     groups : int64 tensor of shape (n,), optional
-        Rows of one group are left out together.
+        Group of every row. Rows of one group are left out together.
 
     Returns
     -------
     tensor of shape (n, k)
-        Predictions, initial outputs not added.
+        Predictions, without the initial outputs.
     """
     predictions = torch.empty_like(values)
     for left_out, model in _models(features, values, sample_weight, alpha, fit_intercept, groups):
@@ -117,24 +118,24 @@ def brute_force_derivative(
     fit_intercept: bool = True,
     groups: Tensor | None = None,
 ) -> Tensor:
-    """Derivative of the summed leave-one-out loss: the paper's Prop. 2 applied to every refit.
+    """Derivative of the summed leave-one-out loss, by Prop. 2 of the paper for every refit.
 
     Parameters
     ----------
     features : tensor of shape (n, p)
-        What the ridge model sees.
+        Features of the ridge model.
     values : tensor of shape (n, k)
         Targets minus initial outputs.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
     alpha : float
         Ridge penalty, positive.
     loss_gradient : tensor of shape (n, k)
-        Validation weight times the loss's derivative at the leave-one-out predictions.
+        Derivative of the loss at the leave-one-out predictions, times the validation weight.
     fit_intercept : bool, default=True
         Whether to add an intercept, which is not penalized.
     groups : int64 tensor of shape (n,), optional
-        Rows of one group are left out together.
+        Group of every row. Rows of one group are left out together.
 
     Returns
     -------
@@ -151,7 +152,7 @@ def brute_force_derivative(
 
 
 def _models(features, values, sample_weight, alpha, fit_intercept, groups):
-    """Yield (mask of rows left out, model trained without them)."""
+    """Yield the mask of the rows that are left out, and the model trained without them."""
     if groups is None:
         groups = torch.arange(features.shape[0])
     for group in torch.unique(groups):

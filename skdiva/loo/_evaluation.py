@@ -1,4 +1,4 @@
-"""Single questions to a ridge problem at given weights: loss, derivative, coefficients."""
+"""Functions that factorize a ridge problem at given weights and return a single result."""
 
 from torch import Tensor
 
@@ -15,28 +15,28 @@ def evaluate(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> Eval
     problem : Problem or JointProblem
         Ridge problem.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
     alpha : float
         Ridge penalty, positive.
 
     Returns
     -------
     Evaluation
-        Answers in input order.
+        Results in input order.
 
     Raises
     ------
     ValueError
-        If ``alpha`` is too small even for float64, or one row or group holds all the weight.
+        If ``alpha`` is too small even for float64, or if one row or group has all the weight.
 
     See Also
     --------
-    FittedRidge : Answers several questions from one factorization.
+    FittedRidge : Several results from one factorization.
 
     Notes
     -----
-    Leave-one-out residuals are e_i / (1 - a_i h_i), equation 13 of the paper without the division
-    by the weight; the derivative is that of its section 3.3.
+    The leave-one-out residuals are e_i / (1 - a_i h_i). This is equation 13 of the paper, written
+    without a division by the weight. The derivative is that of section 3.3 of the paper.
 
     Examples
     --------
@@ -53,39 +53,39 @@ def evaluate(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> Eval
 
 
 def predict_leave_one_out(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> Evaluation:
-    """Loss and leave-one-out predictions: `evaluate` with ``derivative=None``, at half the cost.
+    """Loss and leave-one-out predictions without the derivative, at half the cost of `evaluate`.
 
     Parameters
     ----------
     problem : Problem or JointProblem
         Ridge problem.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
     alpha : float
         Ridge penalty, positive.
 
     Returns
     -------
     Evaluation
-        Answers in input order.
+        Results in input order; ``derivative`` is None.
 
     Raises
     ------
     ValueError
-        As `evaluate`.
+        See `evaluate`.
     """
     return FittedRidge(problem, sample_weight, alpha).evaluation(derivative=False)
 
 
 def fit_ridge(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Fit the weighted ridge model itself (paper equation 6).
+    """Fit the weighted ridge model (equation 6 of the paper).
 
     Parameters
     ----------
     problem : Problem or JointProblem
         Ridge problem.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
     alpha : float
         Ridge penalty, positive.
 
@@ -94,12 +94,13 @@ def fit_ridge(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> tup
     coef : tensor of shape (p, k)
         Coefficients.
     intercept : tensor of shape (k,), float64
-        Evaluated in float64, the model predicts exactly however large the means of the features.
+        Intercept. Computed in float64, predictions are accurate even if the features have large
+        means.
 
     Raises
     ------
     ValueError
-        As `evaluate`.
+        See `evaluate`.
     """
     return FittedRidge(problem, sample_weight, alpha).coefficients
 
@@ -112,19 +113,19 @@ def new_row_form(problem: RidgeProblem, sample_weight: Tensor, alpha: float) -> 
     problem : Problem or JointProblem
         Ridge problem.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
     alpha : float
         Ridge penalty, positive.
 
     Returns
     -------
     NewRowForm
-        Its ``derivative(features, residuals)`` is that of the mean loss with respect to the
-        weight, now zero, of new rows (m, p).
+        Its method ``derivative(features, residuals)`` returns the derivative of the mean loss with
+        respect to the weights of new rows (m, p), at weight zero.
 
     Raises
     ------
     ValueError
-        As `evaluate`.
+        See `evaluate`.
     """
     return FittedRidge(problem, sample_weight, alpha).new_row_form()

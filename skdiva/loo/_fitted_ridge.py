@@ -1,26 +1,29 @@
-"""Ridge problem factorized at given weights and penalty, and its leave-one-out answers.
+"""Ridge problem factorized at given weights and penalty, and its leave-one-out results.
 
-Leave-one-out and leave-one-group-out predictions (paper Prop. 3). With e the residuals of the model
-trained on everything, the residuals of the models trained without each group I are
+Leave-one-out and leave-one-group-out predictions (Prop. 3 of the paper). Let e be the residuals of
+the model trained on all rows. The residuals of the models trained without each group I are
 
     r_I = (I - H_II diag(a_I))^-1 e_I,   for single rows  r_i = e_i / (1 - a_i h_i).
 
-No division by a weight, so weights of zero are allowed.
+Nothing is divided by a weight, so weights may be zero.
 
-Dataset derivative of the leave-one-out loss (paper section 3.3), L(a) = sum_i c_i loss(r_i + t_i,
-t_i). With g_i = c_i dloss/dprediction, P_I = (I - H_II diag(a_I))^-T g_I and V_i = a_i r_i,
+Dataset derivative of the leave-one-out loss L(a) = sum_i c_i loss(r_i + t_i, t_i), with targets t_i
+and validation weights c_i (section 3.3 of the paper). With g_i = c_i dloss/dprediction,
+P_I = (I - H_II diag(a_I))^-T g_I and V_i = a_i r_i,
 
     dL/da_j = - <sum_{i not in J} H_ji P_i, e_j>
               - sum_{I != J} <sum_{i in I} H_ji P_i, sum_{i in I} H_ji V_i>.
 
-It follows from de/da_j = - H_.j e_j' and dH/da_j = - H_.j H_j. put into r_I. The own group
-contributes exactly zero: a row's weight cannot change the model trained without it.
+This follows from inserting de/da_j = - H_.j e_j' and dH/da_j = - H_.j H_j. into r_I. The own group
+of a row contributes exactly zero, because the weight of a row has no effect on the model trained
+without it.
 
-Separate validation loss (paper Prop. 1 and 2): dW/da_j = - C z_j e_j', hence
+Separate validation loss (Prop. 1 and 2 of the paper): dW/da_j = - C z_j e_j', hence
 
     dLval/da_j = - <e_j, sum_v H_jv g_v>.
 
-Check: sum_j a_j dL/da_j = - alpha dL/dalpha, since the coefficients depend on a / alpha only.
+As a check, sum_j a_j dL/da_j = - alpha dL/dalpha, because the coefficients depend on a / alpha
+only.
 """
 
 from collections.abc import Callable
@@ -42,27 +45,28 @@ from skdiva.loo.ridge import (
 
 
 class Evaluation(NamedTuple):
-    """Leave-one-out answers at given weights, in input order.
+    """Leave-one-out results at given weights, in input order.
 
     Attributes
     ----------
     loss : float
-        Mean leave-one-out loss over the validation weights, or mean validation loss.
+        Mean leave-one-out loss, weighted by the validation weights, or mean loss of a separate
+        validation set.
     derivative : tensor of shape (n,) or None
         Derivative of ``loss`` with respect to the sample weights.
     loo_predictions : tensor of shape (n, k)
-        Initial outputs included.
+        Leave-one-out predictions, including the initial outputs.
     loo_residuals : tensor of shape (n, k)
         Prediction minus target.
     leverage : tensor of shape (n,)
-        h_i; of a `JointProblem` (n, k), one for every output.
+        Leverage h_i. For a `JointProblem` the shape is (n, k), with one leverage per output.
     one_minus_leverage : tensor of shape (n,)
-        1 - a_i h_i; of a `JointProblem` (n, k).
+        1 - a_i h_i. For a `JointProblem` the shape is (n, k).
     coef : tensor of shape (p, k)
-        Coefficients of the model trained on all rows; of a `JointProblem` (p,), or (n * k,) if only
-        inner products are known.
+        Coefficients of the model trained on all rows. For a `JointProblem` the shape is (p,), or
+        (n * k,) if only inner products of the features are known.
     intercept : tensor of shape (k,)
-        In float64.
+        Intercept in float64.
     """
 
     loss: float
@@ -78,23 +82,23 @@ class Evaluation(NamedTuple):
 class FittedRidge:
     """A ridge problem factorized at given weights and penalty.
 
-    Every answer is computed when it is first asked for, and only once; results are in input order.
-    It holds the factorization: keep an `evaluation` of it where only numbers are wanted.
+    Each result is computed when it is first accessed, and then cached. Results are in input order.
+    The object keeps the factorization in memory; to keep only the results, store an `evaluation`.
 
     Parameters
     ----------
     problem : Problem or JointProblem
         Ridge problem.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
     alpha : float
         Ridge penalty, positive.
 
     Raises
     ------
     ValueError
-        If ``alpha`` is too small even for float64, or one row or group holds all the weight. The
-        former may also be raised when an answer is asked for.
+        If ``alpha`` is too small even for float64, or if one row or group has all the weight. The
+        first of these errors may also be raised when a result is computed.
 
     Examples
     --------
@@ -120,21 +124,21 @@ class FittedRidge:
     def from_smoother(
         cls, problem: RidgeProblem, smoother: Smoother, alpha: float
     ) -> "FittedRidge":
-        """Return a fit that asks a given factorization, in its own dtype.
+        """Create a fit from an existing factorization, in the dtype of the latter.
 
         Parameters
         ----------
         problem : RidgeProblem
             Ridge problem.
         smoother : Smoother
-            Of the problem.
+            Factorization of the problem.
         alpha : float
-            Ridge penalty, named in errors.
+            Ridge penalty, used in error messages.
 
         Returns
         -------
         FittedRidge
-            Its answers raise `InsufficientPrecisionError` where the dtype does not suffice.
+            Its results raise `InsufficientPrecisionError` if the dtype is not precise enough.
         """
         fit = object.__new__(cls)
         fit.problem, fit.smoother, fit.alpha = problem, smoother, alpha
@@ -142,19 +146,19 @@ class FittedRidge:
         return fit
 
     def with_objective(self, problem: RidgeProblem) -> "FittedRidge":
-        """Return the same fit for a problem that differs in its loss and validation only.
+        """Return the same fit for a problem with another loss or other validation data.
 
         Parameters
         ----------
         problem : RidgeProblem
-            Made by `replace` of the problem that was fitted.
+            Created with the method `replace` of the fitted problem.
 
         Returns
         -------
         FittedRidge
-            It shares the factorization and the leave-one-out residuals.
+            Shares the factorization and the leave-one-out residuals with this fit.
         """
-        left_out = self._left_out  # first: it may need another factorization, in float64
+        left_out = self._left_out  # first, because it may factorize again, in float64
         fit = FittedRidge.from_smoother(problem, self.smoother, self.alpha)
         fit._left_out = left_out
         return fit
@@ -162,7 +166,7 @@ class FittedRidge:
     @cached_property
     @full_float32()
     def _left_out(self) -> tuple[Tensor, Tensor]:
-        """Residuals, and leave-one-out residuals, of the rows of the model, as visited."""
+        """Residuals and leave-one-out residuals of the rows of the model, in visiting order."""
         factorize = self._factorize
 
         def solve(dtype):
@@ -178,7 +182,7 @@ class FittedRidge:
     @cached_property
     @full_float32()
     def _objective(self) -> tuple[float, Tensor]:
-        """Mean loss, and its derivative with respect to the held-out predictions of the rows."""
+        """Mean loss and its derivative with respect to the held-out predictions."""
         problem, residuals = self.problem, self._left_out[0]
         if problem.validation is None:
             targets, weight = problem.targets, problem.validation_weight
@@ -195,7 +199,7 @@ class FittedRidge:
 
     @property
     def loss(self) -> float:
-        """Mean leave-one-out loss over the validation weights, or mean validation loss."""
+        """Mean leave-one-out loss, weighted by validation weights, or mean validation loss."""
         return self._objective[0]
 
     @cached_property
@@ -212,7 +216,7 @@ class FittedRidge:
         else:
             pulled = smoother.adjoint(self.problem.validation_rows, gradient)
             by_row = -torch.linalg.vecdot(pulled, residuals)
-        # Rows of one sample (its outputs, in a joint problem) share its weight.
+        # In a joint problem every output of a sample is a row, and these rows share its weight.
         return self._restored(by_row.reshape(self.problem.n_rows, -1).sum(dim=1))
 
     @property
@@ -221,7 +225,7 @@ class FittedRidge:
         problem, loo_residuals = self.problem, self._left_out[1]
         predictions = problem.targets.block(slice(None), loo_residuals.dtype)
         predictions += loo_residuals.reshape(predictions.shape)
-        # Regression targets keep their own precision, and so do predictions of them.
+        # Regression targets keep their own precision, and so do their predictions.
         wide = problem.targets.block(slice(0, 0), problem.dtype).dtype
         return problem.layout.restore(predictions).to(wide)
 
@@ -230,7 +234,7 @@ class FittedRidge:
     def coefficients(self) -> tuple[Tensor, Tensor]:
         """Coefficients (p, k) and intercept (k,), float64, of the model trained on all rows.
 
-        Evaluated in float64, the model predicts exactly however large the means of the features.
+        Computed in float64, predictions are accurate even if the features have large means.
         """
         return self.problem.coefficients(self.smoother)
 
@@ -241,20 +245,21 @@ class FittedRidge:
         Returns
         -------
         NewRowForm
-            Its ``derivative(features, residuals)`` is that of the mean loss with respect to the
-            weight, now zero, of new rows (m, p).
+            Its method ``derivative(features, residuals)`` returns the derivative of the mean loss
+            with respect to the weights of new rows (m, p), at weight zero.
 
         Raises
         ------
         ValueError
-            If inner products of the features are all that is known.
+            If only inner products of the features are known.
         """
         smoother, gradient = self.smoother, self._objective[1]
         if not isinstance(smoother, AffineSmoother):
             raise ValueError(
-                "Scores of new rows by the derivative need all parameters of the linearized "
-                "network for every training row. Expected fewer features than outputs of all "
-                "samples; project them with n_components, or use another criterion."
+                "Scoring new rows by the derivative requires the features of every training row. "
+                "Expected at most as many features (parameters of the linearized network) as "
+                "training samples times outputs, got only inner products of the features. Project "
+                "the features with n_components, or use another criterion."
             )
         if self.problem.validation is not None:
             return smoother.adjoint_form(self.problem.validation_rows, gradient)
@@ -262,18 +267,18 @@ class FittedRidge:
         return smoother.new_row_form(first, smoother.sample_weight[:, None] * self._left_out[1])
 
     def evaluation(self, *, derivative: bool = True) -> Evaluation:
-        """Return the answers as plain numbers and tensors, without the factorization.
+        """Return the results as numbers and tensors, without the factorization.
 
         Parameters
         ----------
         derivative : bool, default=True
-            Whether the derivative is among them; it doubles the cost.
+            Whether to compute the derivative, which doubles the cost.
 
         Returns
         -------
         Evaluation
         """
-        loss = self.loss  # first: it may need another factorization, in float64
+        loss = self.loss  # first, because it may factorize again, in float64
         return Evaluation(
             loss,
             self.derivative if derivative else None,
@@ -285,8 +290,8 @@ class FittedRidge:
         )
 
     def _restored(self, row_array: Tensor) -> Tensor:
-        """Bring answers for rows as visited into input order and the problem's dtype."""
+        """Convert results of rows to input order and to the dtype of the problem."""
         n_rows = self.problem.n_rows
-        if len(row_array) > n_rows:  # every output of a joint problem is a row
+        if len(row_array) > n_rows:  # in a joint problem every output is a row
             row_array = row_array.reshape(n_rows, -1)
         return self.problem.layout.restore(row_array).to(self.problem.dtype)

@@ -1,4 +1,4 @@
-"""Losses of predictions with their derivatives, and their weighted mean over rows."""
+"""Loss functions with their derivatives, and weighted means of losses over rows."""
 
 from typing import Protocol
 
@@ -10,29 +10,29 @@ from skdiva.loo.rows import Budget
 
 
 class Loss(Protocol):
-    """Loss of every row, with its derivative with respect to the predictions."""
+    """Protocol of a loss function and its derivative with respect to the predictions."""
 
     def value(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of every row, (m,), from predictions and targets (m, k)."""
 
     def derivative(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Return its derivative with respect to the predictions, (m, k)."""
+        """Return the derivative of the loss with respect to the predictions, (m, k)."""
 
 
 class SquaredError:
-    """Squared distance between prediction and target: squared errors summed over outputs."""
+    """Squared error, summed over the outputs."""
 
     def value(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of every row, (m,), from predictions and targets (m, k)."""
         return (predictions - targets).square().sum(dim=1)
 
     def derivative(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Return its derivative with respect to the predictions, (m, k)."""
+        """Return the derivative of the loss with respect to the predictions, (m, k)."""
         return 2 * (predictions - targets)
 
 
 class ScaledSquaredError:
-    """Squared error of class outputs times a scale about even chances: 1/k + scale (f - 1/k).
+    """Squared error of class outputs f rescaled to 1/k + scale (f - 1/k), for k classes.
 
     Parameters
     ----------
@@ -50,10 +50,10 @@ class ScaledSquaredError:
         weight: Tensor,
         budget: Budget = Budget(),  # noqa: B008 - it is frozen
     ) -> "ScaledSquaredError":
-        """Choose the scale with the smallest weighted sum of losses.
+        """Choose the scale that minimizes the weighted sum of losses.
 
-        Its derivative with respect to the scale is zero, so that of the smallest loss with respect
-        to the predictions is `derivative` at that scale.
+        At the minimum the derivative with respect to the scale is zero. The derivative of the
+        minimized loss with respect to the predictions is therefore `derivative` at this scale.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class ScaledSquaredError:
             dense = targets.block(rows, torch.float64) - even
             product += float(weight[rows] @ torch.linalg.vecdot(outputs, dense))
             square += float(weight[rows] @ torch.linalg.vecdot(outputs, outputs))
-        # Outputs that point the wrong way have no scale that says how to improve them.
+        # If outputs and targets are not positively correlated, no positive scale is best: use 1.
         return cls(product / square if product > 0 else 1.0)
 
     def value(self, predictions: Tensor, targets: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class ScaledSquaredError:
         return (self._scaled(predictions) - targets).square().sum(dim=1)
 
     def derivative(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Return its derivative with respect to the predictions, (m, k)."""
+        """Return the derivative of the loss with respect to the predictions, (m, k)."""
         return 2 * self.scale * (self._scaled(predictions) - targets)
 
     def _scaled(self, predictions: Tensor) -> Tensor:
@@ -90,32 +90,32 @@ class ScaledSquaredError:
 
 
 class LogLoss:
-    """Softmax cross-entropy: predictions are logits, targets one-hot (or class probabilities)."""
+    """Softmax cross-entropy of logits and one-hot targets (or class probabilities)."""
 
     def value(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of every row, (m,), from logits and targets (m, k)."""
         return -torch.linalg.vecdot(torch.log_softmax(predictions, dim=1), targets)
 
     def derivative(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Return its derivative with respect to the logits, (m, k)."""
+        """Return the derivative of the loss with respect to the logits, (m, k)."""
         mass = targets.sum(dim=1, keepdim=True)
         return torch.softmax(predictions, dim=1).mul_(mass).sub_(targets)
 
 
 def check_loss(loss: Loss) -> None:
-    """Raise if ``loss`` does not offer ``value`` and ``derivative``.
+    """Raise an error if ``loss`` lacks the method ``value`` or ``derivative``.
 
     Raises
     ------
     TypeError
-        Naming the missing methods.
+        If a method is missing. The message names it.
     """
     value, derivative = getattr(loss, "value", None), getattr(loss, "derivative", None)
     if not (callable(value) and callable(derivative)):
         methods = {"value": value, "derivative": derivative}
         missing = [name for name, method in methods.items() if not callable(method)]
         raise TypeError(
-            "loss must offer value(predictions, targets) -> (n,) and "
+            "loss must have the methods value(predictions, targets) -> (n,) and "
             "derivative(predictions, targets) -> (n, k); "
             f"got {loss!r} without {' and '.join(missing)}. "
             "Use skdiva.loo.SquaredError or LogLoss, or write a class with both methods."
@@ -128,7 +128,7 @@ def row_losses(
     targets: Targets,
     budget: Budget = Budget(),  # noqa: B008 - it is frozen
 ) -> Tensor:
-    """Loss of every row, (m,)."""
+    """Return the loss of every row, (m,)."""
     parts = [
         loss.value(predictions[rows], targets.block(rows, predictions.dtype))
         for rows in budget.slices(targets.n_rows)
@@ -139,7 +139,7 @@ def row_losses(
 def mean_loss(
     loss: Loss, predictions: Tensor, targets: Targets, weight: Tensor, budget: Budget
 ) -> tuple[float, Tensor]:
-    """Weighted mean loss, and its derivative with respect to every prediction.
+    """Return the weighted mean loss and its derivative with respect to the predictions.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def mean_loss(
     Raises
     ------
     ValueError
-        If the loss returns arrays of other shapes.
+        If the loss returns arrays of the wrong shape.
     """
     weight = weight.double() / weight.double().sum()
     gradient = torch.empty_like(predictions)
@@ -169,8 +169,8 @@ def mean_loss(
         if values.shape != dense.shape[:1] or slopes.shape != dense.shape:
             raise ValueError(
                 f"{type(loss).__name__}.value must return one loss per row, shape "
-                f"{tuple(dense.shape[:1])}, and derivative shape {tuple(dense.shape)}; got "
-                f"{tuple(values.shape)} and {tuple(slopes.shape)}."
+                f"{tuple(dense.shape[:1])}, and derivative must return shape "
+                f"{tuple(dense.shape)}; got {tuple(values.shape)} and {tuple(slopes.shape)}."
             )
         total += float(weight[rows] @ values.double())
         gradient[rows] = slopes

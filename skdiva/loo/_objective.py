@@ -1,6 +1,7 @@
-"""Held-out predictions that make the objective, and the units that they come in.
+"""Held-out predictions of a problem, with their weights and groups.
 
-Leave-one-out predictions of the training rows, or predictions of a separate validation set.
+These are the leave-one-out predictions of the training rows or, if there is a separate validation
+set, the predictions of its rows.
 """
 
 import torch
@@ -12,7 +13,9 @@ from skdiva.loo._targets import Targets
 
 
 def validation_units(problem: RidgeProblem) -> tuple[Tensor, Tensor]:
-    """Weights of the held-out predictions, and numbers of the units that they come in.
+    """Weights of the held-out predictions, and the unit that each of them belongs to.
+
+    A unit is a group of training rows that are left out together, or a single validation row.
 
     Parameters
     ----------
@@ -21,9 +24,9 @@ def validation_units(problem: RidgeProblem) -> tuple[Tensor, Tensor]:
     Returns
     -------
     weight : tensor of shape (m,), float64
-        Of the training rows in visiting order, or of the validation rows.
+        Weights of the training rows in visiting order, or of the validation rows.
     units : int64 tensor of shape (m,)
-        Number of the unit of each: a group of rows that are left out together, or a validation row.
+        Number of the unit of each prediction.
     """
     if problem.validation is None:
         return problem.validation_weight.double(), problem.layout.unit_numbers(problem.device)

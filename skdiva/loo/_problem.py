@@ -1,6 +1,6 @@
-"""Ridge problems: features, targets and loss, and the rows that are left out together.
+"""Ridge problems: features, targets, loss, and groups of rows that are left out together.
 
-Arrays are taken and returned in input order; blocks and visiting order stay behind the problem.
+Users pass and receive arrays in input order; the blocks and their visiting order are internal.
 """
 
 import copy
@@ -23,25 +23,25 @@ class RidgeProblem(ABC):
     Parameters
     ----------
     n_rows, n_columns : int
-        Number of samples, and columns of their features, which decide the size of a block.
+        Number of samples, and number of feature columns, which determines the size of a block.
     dtype : torch.dtype
-        Of the features.
+        Dtype of the features.
     device : torch.device
     targets, loss, fit_intercept, validation_weight, groups, validation, budget
-        As in `Problem`.
+        See `Problem`.
 
     Attributes
     ----------
     layout : Layout
-        Of the samples.
+        Visiting order and blocks of the samples.
     targets : Targets
-        In visiting order.
+        Targets in visiting order.
     row_targets : Targets
         Targets of the rows of the ridge model, in visiting order.
     validation_weight : tensor of shape (n,)
-        In visiting order.
+        Validation weights in visiting order.
     gram_only : bool
-        Whether inner products of the features are all that is known.
+        Whether only inner products of the features are known.
     """
 
     gram_only = False
@@ -90,15 +90,15 @@ class RidgeProblem(ABC):
         validation_weight: Tensor | None = None,
         validation: tuple | None = None,
     ) -> Self:
-        """Return the same ridge model with another loss of its held-out predictions.
+        """Return the problem with another loss, validation weight or validation set.
 
         Parameters
         ----------
         loss : Loss, optional
         validation_weight : tensor of shape (n,), optional
-            In input order.
+            Validation weights in input order.
         validation : tuple of (features, targets), optional
-            As in `Problem`.
+            See `Problem`.
 
         Returns
         -------
@@ -115,11 +115,11 @@ class RidgeProblem(ABC):
 
     @abstractmethod
     def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> Smoother:
-        """Factorize at the weights (visiting order)."""
+        """Factorize the problem for sample weights in visiting order."""
 
     @abstractmethod
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
-        """Decompose at the weights (visiting order), for the search of the penalty."""
+        """Return the spectrum for sample weights in visiting order, to choose the penalty."""
 
     @property
     @abstractmethod
@@ -128,11 +128,11 @@ class RidgeProblem(ABC):
 
     @abstractmethod
     def predict_validation(self, smoother: Smoother) -> Tensor:
-        """Predictions (m, k) of the validation set, initial outputs not added."""
+        """Predictions (m, k) of the validation set, without the initial outputs."""
 
     @abstractmethod
     def coefficients(self, smoother: Smoother) -> tuple[Tensor, Tensor]:
-        """Coefficients and intercept of the model itself."""
+        """Coefficients and intercept of the ridge model."""
 
 
 class Problem(RidgeProblem):
@@ -141,30 +141,30 @@ class Problem(RidgeProblem):
     Parameters
     ----------
     features : tensor of shape (n, p) or RowSource
-        What the ridge model sees.
+        Features of the ridge model.
     targets : ClassTargets or ValueTargets
-        Of k outputs.
+        Targets of k outputs.
     loss : object
-        Loss of the held-out predictions, with ``value`` and ``derivative``, as `SquaredError` and
-        `LogLoss` have them.
+        Loss of the held-out predictions, with methods ``value`` and ``derivative`` like those of
+        `SquaredError` and `LogLoss`.
     fit_intercept : bool, default=True
         Whether to add an intercept, which is not penalized.
     validation_weight : tensor of shape (n,), optional
         Fixed weight of every row's leave-one-out loss; 1 if not given.
     groups : int64 tensor of shape (n,), optional
-        Codes 0 .. G - 1; rows of one group are left out together.
+        Group codes 0 .. G - 1. Rows of one group are left out together.
     validation : tuple of (tensor of shape (m, p), targets), optional
-        Its mean loss replaces the leave-one-out loss.
+        Separate validation set. If given, its mean loss replaces the leave-one-out loss.
     budget : Budget, default=Budget()
-        Memory that the passes over the rows may use.
+        Memory limits for processing the rows.
 
     Raises
     ------
     TypeError
-        If ``features`` is neither a tensor of two dimensions nor a row source, of float32 or
-        float64, or if ``loss`` lacks a method.
+        If ``features`` is neither a two-dimensional tensor nor a row source, if its dtype is
+        neither float32 nor float64, or if ``loss`` lacks a method.
     ValueError
-        If there are more or fewer targets than rows.
+        If the numbers of targets and rows differ.
     """
 
     def __init__(
@@ -187,18 +187,18 @@ class Problem(RidgeProblem):
         )  # fmt: skip
 
     def row_blocks(self, dtype: torch.dtype) -> SourceBlocks:
-        """Return the rows of the features, visited in blocks."""
+        """Return the rows of the features in blocks, in visiting order."""
         return SourceBlocks(self.rows, self.layout, dtype, self.budget)
 
     def smoother(
         self, sample_weight: Tensor, alpha: float, dtype: torch.dtype
     ) -> PrimalSmoother | DualSmoother:
-        """Factorize where the matrix is smaller: p x p (primal) or n x n (dual)."""
+        """Factorize the smaller matrix: p x p (primal) or n x n (dual)."""
         kind = PrimalSmoother if self.rows.n_columns <= self.rows.n_rows else DualSmoother
         return kind(self.row_blocks(dtype), sample_weight, alpha, self.fit_intercept)
 
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
-        """Decompose at the weights (visiting order), for the search of the penalty."""
+        """Return the spectrum for sample weights in visiting order, to choose the penalty."""
         wide = self.rows.n_columns > self.rows.n_rows
         return RowSpectrum(
             self.row_blocks(torch.float64 if wide else dtype),
@@ -216,7 +216,7 @@ class Problem(RidgeProblem):
         return self.validation[0]
 
     def predict_validation(self, smoother: Smoother) -> Tensor:
-        """Predictions (m, k) of the validation set, initial outputs not added."""
+        """Predictions (m, k) of the validation set, without the initial outputs."""
         return smoother.predict(self.validation_rows, self.targets)
 
     def coefficients(self, smoother: Smoother) -> tuple[Tensor, Tensor]:

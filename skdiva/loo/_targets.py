@@ -1,6 +1,6 @@
-"""Targets of a ridge model, written out for a block of rows at a time.
+"""Targets of a ridge model, converted to dense arrays for one block of rows at a time.
 
-One-hot classes are never stored as an array (n, k).
+One-hot targets are never stored as a full (n, k) array.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ class Targets(ABC):
     ----------
     n_rows, n_outputs : int
     initial_outputs : tensor of shape (n, k), optional
-        Outputs of the network before training, which are added to every prediction.
+        Outputs of the network before training. They are added to the predictions.
     """
 
     def __init__(self, n_rows: int, n_outputs: int, initial_outputs: Tensor | None):
@@ -30,7 +30,7 @@ class Targets(ABC):
 
     @abstractmethod
     def select(self, rows: slice | Tensor) -> Self:
-        """Return the targets of some rows, a slice or int64 positions."""
+        """Return the targets of the rows at a slice or at int64 positions."""
 
     @abstractmethod
     def concatenate(self, others: list[Self]) -> Self:
@@ -39,15 +39,15 @@ class Targets(ABC):
     def ridge_values(
         self, rows: slice | Tensor, dtype: torch.dtype, mean: Tensor | None = None
     ) -> Tensor:
-        """Return what the ridge model is fitted to: targets minus initial outputs, (m, k).
+        """Return targets minus initial outputs (m, k), to which the ridge model is fitted.
 
         Parameters
         ----------
         rows : slice or int64 tensor of shape (m,)
         dtype : torch.dtype
-            Of the result if there is a ``mean``; otherwise the targets' own if that is wider.
+            Dtype of the result. Without a ``mean``, targets of a wider dtype keep their dtype.
         mean : tensor of shape (k,), float64, optional
-            Is subtracted.
+            Mean to subtract.
         """
         values = self.block(rows, dtype)
         if self.initial_outputs is not None:
@@ -65,11 +65,11 @@ class ClassTargets(Targets):
     Parameters
     ----------
     labels : int64 tensor of shape (n,)
-        Codes 0 .. n_outputs - 1.
+        Class codes 0 .. n_outputs - 1.
     n_outputs : int
         Number of classes k.
     initial_outputs : tensor of shape (n, k), optional
-        Outputs of the network before training, which are added to every prediction.
+        Outputs of the network before training. They are added to the predictions.
     """
 
     def __init__(self, labels: Tensor, n_outputs: int, initial_outputs: Tensor | None = None):
@@ -83,7 +83,7 @@ class ClassTargets(Targets):
         return dense.scatter_(1, labels[:, None], 1.0)
 
     def select(self, rows: slice | Tensor) -> "ClassTargets":
-        """Return the targets of some rows, a slice or int64 positions."""
+        """Return the targets of the rows at a slice or at int64 positions."""
         initial = self.initial_outputs
         initial = None if initial is None else initial[rows]
         return ClassTargets(self.labels[rows], self.n_outputs, initial)
@@ -97,14 +97,15 @@ class ClassTargets(Targets):
 class ValueTargets(Targets):
     """Numeric targets.
 
-    They keep their own precision until they are centered: rounding a large mean would cost digits.
+    Targets keep their own precision until they are centered, because rounding values with a large
+    mean would lose digits.
 
     Parameters
     ----------
     values : tensor of shape (n, k)
         Targets of n rows.
     initial_outputs : tensor of shape (n, k), optional
-        Outputs of the network before training, which are added to every prediction.
+        Outputs of the network before training. They are added to the predictions.
     """
 
     def __init__(self, values: Tensor, initial_outputs: Tensor | None = None):
@@ -112,12 +113,12 @@ class ValueTargets(Targets):
         self.values = values
 
     def block(self, rows: slice | Tensor, dtype: torch.dtype) -> Tensor:
-        """Return targets (m, k) of some rows, in ``dtype`` or their own, whichever is wider."""
-        # A copy, as in ClassTargets: callers write into it, and the values may be the user's y.
+        """Return targets (m, k) of some rows, in ``dtype`` or their own dtype if it is wider."""
+        # A copy, as in ClassTargets: callers modify it, and the values may be the user's y.
         return self.values[rows].to(torch.promote_types(dtype, self.values.dtype), copy=True)
 
     def select(self, rows: slice | Tensor) -> "ValueTargets":
-        """Return the targets of some rows, a slice or int64 positions."""
+        """Return the targets of the rows at a slice or at int64 positions."""
         initial = self.initial_outputs
         return ValueTargets(self.values[rows], None if initial is None else initial[rows])
 
