@@ -1,8 +1,8 @@
 """Ridge models whose outputs share the coefficients: the linearized network (paper sec. 3.1).
 
-Rows are pairs of sample and output. They go to the same primal as other rows, with the intercepts
-as columns without a penalty, or, where only their inner products are known (`JointGram`), to a dual
-of their own.
+Every pair of a sample and an output is a row of the ridge model. These rows use the same primal
+factorization as other rows, with the intercepts as unpenalized columns. If only their inner
+products are known (`JointGram`), a separate dual factorization is used.
 """
 
 from skdiva.loo.joint._gram import JointGram

@@ -1,13 +1,14 @@
 """Weighted ridge whose outputs share the coefficients, factorized over (sample, output) pairs.
 
-As ``DualSmoother``, from a Gram matrix K alone, with one unpenalized intercept per output. With
-s = sqrt(a) on the rows of positive weight, F holding s in the column of the row's output, K
-centered by the weighted mean of every output, S = s K s + alpha I and S' = S + mu F F',
+This is the factorization of ``DualSmoother``, but with one unpenalized intercept per output, and
+computed from a Gram matrix K alone. Let s = sqrt(a) for the rows of positive weight, and let F
+contain s in the column of the row's output. With K centered by the weighted mean of every output,
+S = s K s + alpha I and S' = S + mu F F',
 
     I - s H s = alpha S'^-1 - [alpha / (alpha + mu sum a)] F F' / sum a.
 
-Applied to what is orthogonal to F it is alpha S^-1, so that the inverse itself need not be kept:
-the dual coefficients are - a e / alpha, with e the residuals.
+For vectors orthogonal to F this operator is alpha S^-1. The inverse itself is therefore not stored:
+the dual coefficients are - a e / alpha, where e are the residuals.
 """
 
 import torch
@@ -25,25 +26,25 @@ from skdiva.loo.ridge import (
 )
 from skdiva.loo.rows import Layout
 
-_ROWS = 1024  # converted to the working dtype at a time
+_ROWS = 1024  # number of rows that are converted to the working dtype at a time
 
 
 class JointDualSmoother(HatMatrixSmoother):
-    """Answers as `Smoother` demands; H is formed, (n k, n k), for one column of targets.
+    """Smoother that forms the (n k, n k) hat matrix, for a single column of targets.
 
     Parameters
     ----------
     gram : tensor of shape (n * k, n * k)
-        Rows in visiting order; not written to.
+        Gram matrix of the rows in visiting order. It is not modified.
     layout : Layout
-        Of the n k rows.
+        Layout of the n k rows.
     n_outputs : int
-        k.
+        Number of outputs k.
     sample_weight : tensor of shape (n * k,)
-        Equal within a sample.
+        Weights, equal for all outputs of a sample.
     alpha : float
     fit_intercept : bool
-        One intercept per output.
+        Whether to fit one intercept per output.
     dtype : torch.dtype
     """
 
@@ -61,7 +62,7 @@ class JointDualSmoother(HatMatrixSmoother):
         self.sample_weight = sample_weight.to(dtype)
         self.alpha, self.fit_intercept = alpha, fit_intercept
         per_sample = sample_weight.double()[::n_outputs]
-        self._mean_weight = per_sample / per_sample.sum()  # (n,), adds up to 1
+        self._mean_weight = per_sample / per_sample.sum()  # (n,), sums to 1
         self._inverse_total = 1 / float(per_sample.sum()) if fit_intercept else 0.0
         self._training = torch.nonzero(self.sample_weight > 0)[:, 0]
         self._zero = torch.nonzero(self.sample_weight == 0)[:, 0]
@@ -80,7 +81,7 @@ class JointDualSmoother(HatMatrixSmoother):
         return center_gram(gram, weight, self.n_outputs) if self.fit_intercept else gram
 
     def _operator(self) -> Tensor:
-        """I - s H s of the training rows, made in the memory of one matrix."""
+        """I - s H s of the training rows, computed in the memory of a single matrix."""
         system = self._centered(self.gram.to(self.dtype, copy=True))
         if self._zero.numel():
             system = system[self._training][:, self._training]
@@ -102,7 +103,7 @@ class JointDualSmoother(HatMatrixSmoother):
         system.mul_(self.alpha)
         share = self.alpha / (self.alpha + mean_eigenvalue)
         self._add_intercepts(system, -share * self._inverse_total)
-        # Rounding errors are relative to what the intercepts' correction was subtracted from.
+        # Rounding errors are relative to the diagonal before the intercepts were subtracted.
         shares = system.diagonal() / (self.alpha * inverse_diagonal)
         require_residual_share(float(shares.min()), self.dtype, RESOLUTION[self.dtype])
         return system
@@ -116,14 +117,14 @@ class JointDualSmoother(HatMatrixSmoother):
             same_output += factor * torch.outer(root, root)[..., None]
 
     def _hat_within(self, operator: Tensor) -> Tensor:
-        """H of the training rows, in the memory of I - s H s."""
+        """H of the training rows; overwrites ``operator``, which is I - s H s."""
         diagonal = (1 - operator.diagonal()) / self._root.square()
         hat = operator.neg_().div_(self._root).div_(self._root[:, None])
         hat.diagonal().copy_(diagonal)
         return hat
 
     def _with_zero_weight(self, within: Tensor) -> Tensor:
-        """H of all rows: rows of weight zero are predicted, and train nothing."""
+        """H of all rows. Rows of weight zero are predicted but not trained on."""
         training, zero = self._training, self._zero
         gram = self._centered(self.gram.to(self.dtype, copy=True))
         hat = torch.empty_like(gram)
@@ -143,21 +144,21 @@ class JointDualSmoother(HatMatrixSmoother):
         return self.sample_weight[self._training, None]
 
     def _solve(self, hat: Tensor, values: Tensor) -> Tensor:
-        """s^-1 (I - s H s) s times ``values`` (training rows, m); ``hat`` has its diagonal."""
+        """s^-1 (I - s H s) s times ``values`` (training rows, m); ``hat`` includes its diagonal."""
         return values - hat @ (self._weight * values)
 
     def _gram_times(self, values: Tensor) -> Tensor:
-        """K values, without a copy of K in another dtype."""
+        """K times ``values``, without a copy of the whole of K in another dtype."""
         return torch.cat([rows.to(self.dtype) @ values for rows in self.gram.split(_ROWS)])
 
     def _same_output(self, n_rows: int, n_columns: int) -> Tensor:
-        """The intercepts' share of a block of H, 1 / sum a where outputs are the same."""
+        """Contribution of the intercepts to a block of H: 1 / sum a for equal outputs, else 0."""
         identity = torch.eye(self.n_outputs, dtype=self.dtype, device=self.gram.device)
         shape = (n_rows // self.n_outputs, n_columns // self.n_outputs)
         return self._inverse_total * identity.repeat(*shape)
 
     def centered_targets(self, targets: Targets) -> tuple[Tensor, Tensor]:
-        """Targets (n k, 1) minus the weighted mean of their output, and the means (1, k)."""
+        """Targets (n k, 1) minus the weighted mean of their output, and the means (k,)."""
         values = targets.ridge_values(slice(None), torch.float64).unflatten(0, (-1, self.n_outputs))
         mean = torch.zeros(self.n_outputs, dtype=torch.float64, device=values.device)
         if self.fit_intercept:
@@ -167,8 +168,8 @@ class JointDualSmoother(HatMatrixSmoother):
     def coefficients(self, targets: Targets) -> tuple[Tensor, Tensor]:
         """Return dual coefficients (n k, 1) and intercepts (k,), float64.
 
-        Predictions are those of rows whose inner products with the training rows, as given, are
-        multiplied with the dual coefficients.
+        The prediction of a row is the product of its inner products with the training rows (as
+        given, not centered) and the dual coefficients, plus the intercept of its output.
         """
         duals = -(self.sample_weight[:, None] / self.alpha) * self.residuals(targets)
         intercept = torch.zeros(self.n_outputs, dtype=torch.float64, device=duals.device)
@@ -185,7 +186,7 @@ class JointDualSmoother(HatMatrixSmoother):
         return (plain + intercept).reshape(-1, 1)
 
     def adjoint(self, features: Tensor, values: Tensor) -> Tensor:
-        """sum_v H_jv values_v over other rows v, for every training row j: (n k, 1)."""
+        """sum_v H_jv values_v over new rows v, for every training row j, (n k, 1)."""
         values = values.to(self.dtype)
         moment = features.to(self.dtype).T @ values
         if self.fit_intercept:
@@ -204,9 +205,9 @@ class JointDualSmoother(HatMatrixSmoother):
         return out + total.repeat(len(out) // self.n_outputs)[:, None]
 
     def _center_moment(self, moment: Tensor, values: Tensor) -> Tensor:
-        """From inner products with the given rows to those with centered rows, on both sides."""
+        """Convert a moment of given inner products to that of centered rows, on both sides."""
         weight = self._mean_weight.to(self.dtype)
-        # The other rows are centered by the same weighted means: subtract what the means pull.
+        # The new rows are centered by the same means: subtract the contribution of the means.
         total = values.reshape(-1, self.n_outputs).sum(dim=0)
         means = torch.outer(weight, total).reshape(-1, 1)
         moment = moment - self._gram_times(means)

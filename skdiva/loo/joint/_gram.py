@@ -1,8 +1,8 @@
 """Gram matrix of per-output Jacobians, summed over tiles of parameters.
 
-All outputs share the parameters, so the rows of the ridge model are pairs (sample, output), and
-their inner products are all that it needs to know: n k x n k numbers, however many parameters
-there are.
+All outputs share the parameters, so every pair of a sample and an output is a row of the ridge
+model. The model needs only the inner products of these rows, an n k x n k matrix, whatever the
+number of parameters.
 """
 
 from collections.abc import Iterable
@@ -13,18 +13,21 @@ from torch import Tensor
 
 from skdiva.loo.ridge import add_symmetric_product
 
-_COLUMNS = 2048  # centered at a time: the copy is small
+_COLUMNS = 2048  # number of columns centered at a time, which keeps the copy small
 
 
 class JointGram(NamedTuple):
-    """Inner products of Jacobian rows, best centered by the mean over the training samples.
+    """Inner products of Jacobian rows.
+
+    If the model has intercepts, center the Jacobians by their mean over the training samples. This
+    keeps the numbers small and does not change the model.
 
     Attributes
     ----------
     train : tensor of shape (n, k, n * k)
-        Of the training samples with each other.
+        Inner products of the training samples with each other.
     validation : tensor of shape (m, k, n * k) or None
-        Of validation samples with the training samples.
+        Inner products of validation samples with the training samples.
     """
 
     train: Tensor
@@ -39,12 +42,12 @@ class JointGram(NamedTuple):
         Parameters
         ----------
         tiles : iterable of tensors of shape (n_train + n_validation, k, width)
-            Together they hold every column once.
+            Tiles that together contain every column once.
         n_train : int
-            Number of training samples; they come first.
+            Number of training samples, which come first.
         center : bool, default=True
-            Whether to subtract the mean of every output over the training samples: with intercepts
-            this changes nothing but the size of the numbers.
+            Whether to subtract the mean of every output over the training samples. With intercepts
+            this does not change the model, but keeps the numbers small.
 
         Returns
         -------
@@ -82,14 +85,14 @@ def center_gram(gram: Tensor, weight: Tensor, n_outputs: int) -> Tensor:
     ----------
     gram : tensor of shape (n * k, n * k)
     weight : tensor of shape (n,)
-        Adds up to 1.
+        Weights that sum to 1.
     n_outputs : int
-        k.
+        Number of outputs k.
 
     Returns
     -------
     tensor of shape (n * k, n * k)
-        ``gram`` itself.
+        ``gram``, modified in place.
     """
     by_column = gram.unflatten(1, (-1, n_outputs))
     by_column -= torch.einsum("rnk,n->rk", by_column, weight)[:, None]
@@ -99,7 +102,7 @@ def center_gram(gram: Tensor, weight: Tensor, n_outputs: int) -> Tensor:
 
 
 def _mirror_upper_in_place(matrix: Tensor, block: int = 1024) -> None:
-    """Fill the lower triangle from the upper one without a second matrix."""
+    """Copy the upper triangle to the lower one, without allocating a second matrix."""
     n = len(matrix)
     for start in range(0, n, block):
         rows = slice(start, min(start + block, n))

@@ -1,8 +1,9 @@
 """Joint ridge problem: the outputs of a sample share the coefficients (paper sec. 3.1).
 
-The prediction of output c at sample i is F0_ic + z_ic' w + b_c, with z_ic the Jacobian of that
-output and an intercept per output. Every pair (i, c) is a row of the ridge model; the k rows of a
-sample have one weight, are left out together, and their predictions meet in the loss.
+The prediction of output c for sample i is F0_ic + z_ic' w + b_c, where F0 is the initial output,
+z_ic the Jacobian of the output, and b_c its intercept. Every pair (i, c) is a row of the ridge
+model. The k rows of a sample have the same weight, are left out together, and enter the loss
+together.
 """
 
 import torch
@@ -17,7 +18,8 @@ from skdiva.loo.joint._spectrum import JointSpectrum
 from skdiva.loo.ridge import PrimalSmoother, Smoother
 from skdiva.loo.rows import Block, Budget, InMemoryRows, Layout, SourceBlocks
 
-# Rows of the Gram matrix whose eigenvectors give the losses of all penalties: more take minutes.
+# Maximum number of rows of a Gram matrix that is decomposed to choose the penalty; more take
+# minutes.
 MOST_DECOMPOSED_ROWS = 4096
 
 
@@ -27,25 +29,25 @@ class JointProblem(RidgeProblem):
     Parameters
     ----------
     features : tensor of shape (n, k, p) or JointGram
-        Jacobians, or their inner products; the latter where there are more columns than rows.
+        Jacobians, or their inner products if there are more columns than rows.
     targets : ClassTargets or ValueTargets
-        Of k outputs.
+        Targets of k outputs.
     loss : object
-        As in `Problem`.
+        See `Problem`.
     fit_intercept : bool, default=True
         Whether to add an intercept for every output, which is not penalized.
     validation_weight : tensor of shape (n,), optional
-        As in `Problem`.
+        See `Problem`.
     groups : int64 tensor of shape (n,), optional
-        As in `Problem`.
+        See `Problem`.
     validation : tuple of (tensor of shape (m, k, p), targets), optional
-        Its mean loss replaces the leave-one-out loss. With a `JointGram`: (its ``validation``,
-        targets).
+        Separate validation set. If given, its mean loss replaces the leave-one-out loss. With a
+        `JointGram`, pass its attribute ``validation`` in place of the features.
     budget : Budget, default=Budget()
-        As in `Problem`.
+        See `Problem`.
     max_decomposed_rows : int, default=4096
-        Largest number of rows, n * k, of a Gram matrix that the penalty is chosen on; of larger
-        ones some samples are drawn.
+        Maximum number of rows, n * k, of a Gram matrix that is decomposed to choose the penalty. If
+        there are more, the penalty is chosen on a random subset of the samples.
     """
 
     def __init__(
@@ -79,12 +81,12 @@ class JointProblem(RidgeProblem):
         self.row_targets = self._flat_targets()
 
     def _target_means(self) -> Tensor:
-        """Means (k,) of what the model is fitted to, for the intercepts to start from."""
+        """Target means (k,), which are subtracted before the fit and added to the intercepts."""
         dense = self.targets.ridge_values(slice(None), torch.float64)
         return dense.mean(dim=0) if self.fit_intercept else torch.zeros_like(dense[0])
 
     def _flat_targets(self) -> ValueTargets:
-        """Targets (n k, 1) of the rows, their means subtracted."""
+        """Targets (n k, 1) of the rows, minus their means."""
         dense = self.targets.block(slice(None), torch.float64) - self.shift
         initial = self.targets.initial_outputs
         flat = None if initial is None else initial.reshape(-1, 1)
@@ -92,7 +94,7 @@ class JointProblem(RidgeProblem):
 
     @property
     def center(self) -> Tensor | None:
-        """Means (k, p), float64, that are subtracted from the features; None if no intercepts."""
+        """Feature means (k, p) in float64, which are subtracted; None without intercepts."""
         return self._center if self.fit_intercept else None
 
     def visited_gram(self) -> Tensor:
@@ -102,7 +104,7 @@ class JointProblem(RidgeProblem):
         return gram if order is None else gram[order][:, order]
 
     def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> Smoother:
-        """Factorize at the weights (visiting order)."""
+        """Factorize the problem for sample weights in visiting order."""
         weight = sample_weight.repeat_interleave(self.n_outputs)
         if self.gram_only:
             return JointDualSmoother(
@@ -111,14 +113,14 @@ class JointProblem(RidgeProblem):
             )  # fmt: skip
         features = augmented_rows(self.features, self.center)
         penalty = features.new_full((features.shape[1],), alpha, dtype=dtype)
-        penalty[self.features.shape[2] :] = 0.0  # the intercepts
+        penalty[self.features.shape[2] :] = 0.0  # intercepts are not penalized
         rows = SourceBlocks(InMemoryRows(features), self.row_layout, dtype, self.budget)
         return PrimalSmoother(rows, weight, penalty, False)
 
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> JointSpectrum:
-        """Decompose at the weights (visiting order), for the search of the penalty.
+        """Return the spectrum for sample weights in visiting order, to choose the penalty.
 
-        Of a large Gram matrix only some samples are decomposed.
+        If the Gram matrix is large, only a random subset of the samples is decomposed.
         """
         if self.gram_only and self.n_rows > self.max_decomposed_rows // self.n_outputs:
             problem, sample_weight = self._sample(self.layout.restore(sample_weight))
@@ -138,7 +140,7 @@ class JointProblem(RidgeProblem):
 
     @property
     def validation_rows(self) -> Tensor:
-        """Rows of the validation set: augmented features, or inner products in visiting order."""
+        """Augmented rows of the validation set, or inner products in visiting order."""
         assert self.validation is not None
         features = self.validation[0]
         if not self.gram_only:
@@ -148,14 +150,15 @@ class JointProblem(RidgeProblem):
         return rows if order is None else rows[:, order]
 
     def predict_validation(self, smoother: Smoother) -> Tensor:
-        """Predictions (m, k) of the validation set, initial outputs not added."""
+        """Predictions (m, k) of the validation set, without the initial outputs."""
         rows = smoother.predict(self.validation_rows, self.row_targets)
         return rows.reshape(-1, self.n_outputs) + self.shift.to(rows.dtype)
 
     def coefficients(self, smoother: Smoother) -> tuple[Tensor, Tensor]:
-        """Coefficients and intercepts (k,), float64, of the model itself.
+        """Coefficients and intercepts (k,) of the ridge model, the latter in float64.
 
-        Coefficients (p,) for the columns of ``features``; of a `JointGram`, (n * k,) for its rows.
+        There is one coefficient per column of ``features``, (p,), or per row of a `JointGram`,
+        (n * k,).
         """
         coef, intercept = smoother.coefficients(self.row_targets)
         coef = coef[:, 0]
@@ -169,7 +172,7 @@ class JointProblem(RidgeProblem):
         return coef, self.shift + intercept - self._center @ coef.double()
 
     def _sample(self, sample_weight: Tensor) -> tuple["JointProblem", Tensor]:
-        """Draw a problem that is small enough to be decomposed, with its weights (input order)."""
+        """Problem of a random subset of samples, with their weights in input order."""
         n_samples = self.max_decomposed_rows // self.n_outputs
         generator = torch.Generator().manual_seed(0)
         held = torch.nonzero(sample_weight > 0)[:, 0]
@@ -195,9 +198,10 @@ class JointProblem(RidgeProblem):
 
 
 def augmented_rows(features: Tensor, center: Tensor | None) -> Tensor:
-    """Rows (m k, p + k) of features (m, k, p): centered, and an indicator of the output.
+    """Centered rows of features (m, k, p) with indicators of the output, (m k, p + k).
 
-    ``center`` (k, p) is that of a `JointProblem`; None (no intercepts) leaves rows (m k, p).
+    ``center`` (k, p) is the attribute of a `JointProblem`. If it is None (no intercepts), the rows
+    (m k, p) are neither centered nor augmented.
     """
     if center is None:
         return features.flatten(0, 1)
@@ -209,7 +213,7 @@ def augmented_rows(features: Tensor, center: Tensor | None) -> Tensor:
 
 
 def _expanded(layout: Layout, n_outputs: int) -> Layout:
-    """The layout of the (sample, output) rows."""
+    """Layout of the (sample, output) rows."""
     blocks = tuple(Block(*(n_outputs * number for number in block)) for block in layout.blocks)
     order = layout.order
     if order is not None:

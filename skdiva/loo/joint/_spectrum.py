@@ -1,7 +1,7 @@
-"""Spectrum of a joint problem, for the search of its penalty.
+"""Spectrum of a joint problem, used to choose its penalty.
 
-As ``RowSpectrum``: rotated rows u give H(alpha) for every alpha at once, plus 1 / sum(a) where the
-outputs of two rows are the same.
+As in ``RowSpectrum``, rotated rows u give H(alpha) for every alpha. The intercepts add 1 / sum(a)
+to the entries of two rows with the same output.
 """
 
 import torch
@@ -14,24 +14,24 @@ from skdiva.loo.rows import Budget, InMemoryRows, Layout, SourceBlocks
 
 
 class JointSpectrum(Spectrum):
-    """Rotated rows and eigenvalues of one joint problem (visiting order).
+    """Eigenvalues and rotated rows of a joint problem, in visiting order.
 
     Parameters
     ----------
     features : tensor of shape (n, k, p) or None
-        In visiting order. None: the inner products are given.
+        Features in visiting order; None if the inner products are given.
     gram : tensor of shape (n * k, n * k) or None
-        In visiting order.
+        Inner products in visiting order; None if the features are given.
     layout : Layout
-        Of the n k rows.
+        Layout of the n k rows.
     row_targets : Targets
-        Of the n k rows.
+        Targets of the n k rows.
     sample_weight, validation_weight : tensors of shape (n,)
     fit_intercept : bool
-        One intercept per output.
+        Whether to fit one intercept per output.
     validation : tuple or None
-        Features (m, k, p), or inner products (m k, n k) of the validation set, and what is
-        predicted, (m, k).
+        Features (m, k, p) or inner products (m k, n k) of the validation set, and its target values
+        (m, k).
     dtype : torch.dtype
     budget : Budget
     """
@@ -85,7 +85,7 @@ class JointSpectrum(Spectrum):
         self.center = torch.zeros_like(features[0])
         if self._fit_intercept:
             weight = self._mean_weight.to(features.dtype)
-            # In two steps, as means may be large beside what varies.
+            # In two steps, because the means may be large compared with the variation.
             self.center = features.mean(dim=0)
             self.center = self.center + torch.einsum("n,nkp->kp", weight, features - self.center)
         rows = (features - self.center).flatten(0, 1)
@@ -105,7 +105,7 @@ class JointSpectrum(Spectrum):
         return eigenvalues, gram @ self.rotation
 
     def whiten(self, rotated: Tensor, shrunk: Tensor) -> Tensor:
-        """Whitened rows at one penalty, from rotated ones and 1 / (eigenvalues + penalty)."""
+        """Whiten rotated rows for one penalty; ``shrunk`` is 1 / (eigenvalues + penalty)."""
         whitened = rotated * shrunk.sqrt()
         if not self.constant:
             return whitened
@@ -114,7 +114,7 @@ class JointSpectrum(Spectrum):
         return torch.cat([whitened, constant], dim=1)
 
     def validation_losses(self, coef: Tensor, n_alphas: int) -> Tensor:
-        """Mean squared errors (n_alphas,) of the validation set, for coefficients (q, A)."""
+        """Mean squared validation errors (A,), for coefficients (q, A) of A penalties."""
         assert self.validation is not None
         rows, values = self.validation
         coef = self.rotation @ coef
@@ -123,7 +123,7 @@ class JointSpectrum(Spectrum):
             predictions = (centered @ coef).reshape(-1, self.n_outputs * n_alphas)
         else:
             gram = self._gram.to(coef.dtype)
-            # Given inner products are those of rows centered otherwise: what the means predict.
+            # The given inner products are centered differently: subtract what the means predict.
             offset = self._mean_weight.to(coef.dtype) @ (gram @ coef).reshape(
                 -1, self.n_outputs * n_alphas
             )

@@ -1,8 +1,8 @@
-"""Label noise, as read off leave-one-out outputs, and decisions on labels.
+"""Models of label noise fitted to leave-one-out outputs, and criteria for wrong labels.
 
-A `NoiseModel` fits the probability of every class, given outputs and label; `TransitionNoise` is
-the default. Thresholds on these probabilities, and standardized residuals for numeric targets, are
-here too. Nothing here knows of ridge models.
+A `NoiseModel` estimates the probability of every class, given the outputs and the label of a row.
+`TransitionNoise` is the default. The package also contains a threshold for these probabilities, and
+standardized residuals for numeric targets. Nothing in it depends on ridge models.
 """
 
 from skdiva.loo.noise._posterior import LabelPosterior, NoiseModel, expected_f1_threshold

@@ -1,4 +1,4 @@
-"""Posterior probabilities of labels: the protocol of a noise model, and a threshold for flags."""
+"""Posterior class probabilities, protocol of noise models, and threshold to flag labels."""
 
 from abc import ABC, abstractmethod
 from typing import Protocol
@@ -10,13 +10,13 @@ _LEAST_PROBABILITY = 0.1  # minimum probability of being wrong for a label to be
 
 
 class LabelPosterior(ABC):
-    """Probabilities of the classes of rows, given their outputs and labels."""
+    """Posterior class probabilities of rows, given their outputs and labels."""
 
     @abstractmethod
     def class_probabilities(
         self, outputs: Tensor, labels: Tensor, *, hedged: bool = True
     ) -> Tensor:
-        """Probability of every class.
+        """Return the probability of every class.
 
         Parameters
         ----------
@@ -25,8 +25,9 @@ class LabelPosterior(ABC):
         labels : int64 tensor of shape (n,)
             Given labels, codes 0 .. k - 1.
         hedged : bool, default=True
-            Whether rows that are hard to classify count as possibly wrong. Flags are hedged, the
-            weights of rows are not. A model without such a distinction ignores it.
+            Whether labels of rows that are hard to classify count as possibly wrong. This is True
+            when labels are flagged and False when weights are computed. Models that do not make
+            this distinction ignore it.
 
         Returns
         -------
@@ -35,14 +36,14 @@ class LabelPosterior(ABC):
         """
 
     def wrong_probability(self, outputs: Tensor, labels: Tensor, *, hedged: bool = True) -> Tensor:
-        """Probability that a label is wrong, (n,): that of all classes but its own."""
+        """Return the probability (n,) that each label is wrong, a sum over the other classes."""
         probabilities = self.class_probabilities(outputs, labels, hedged=hedged)
-        # Summed, since one minus the own class would round small ones to zero.
+        # One minus the probability of the label would round small probabilities to zero.
         return probabilities.scatter_(1, labels[:, None], 0.0).sum(dim=1)
 
 
 class NoiseModel(Protocol):
-    """A model of label noise, to be fitted to leave-one-out outputs."""
+    """Protocol of a label noise model, which is fitted to leave-one-out outputs."""
 
     def fit(
         self, outputs: Tensor, labels: Tensor, sample_weight: Tensor | None = None
@@ -52,7 +53,7 @@ class NoiseModel(Protocol):
         Parameters
         ----------
         outputs : tensor of shape (n, k)
-            Leave-one-out outputs, in units of one-hot targets.
+            Leave-one-out outputs, on the scale of one-hot targets.
         labels : int64 tensor of shape (n,)
             Given labels, codes 0 .. k - 1.
         sample_weight : tensor of shape (n,), optional
@@ -67,18 +68,20 @@ class NoiseModel(Protocol):
 def expected_f1_threshold(probability: Tensor) -> float:
     """Threshold on probabilities that maximizes the expected F1 score.
 
-    If the N likeliest rows are called positive, the expected number of true positives is the sum of
-    their probabilities, and F1 about 2 * that / (N + sum of all probabilities).
+    If the N most probable rows are predicted to be positive, the expected number of true positives
+    is the sum of their probabilities. The expected F1 score is then approximately twice this sum,
+    divided by N plus the sum of all probabilities.
 
     Parameters
     ----------
     probability : tensor of shape (n,)
-        Probability of every row of being positive.
+        Probability that each row is positive.
 
     Returns
     -------
     float
-        Rows tied at it are not above it.
+        Threshold, at least 0.1. Rows with a larger probability are predicted to be positive; rows
+        with a probability equal to it are not.
     """
     ordered = probability.double().sort(descending=True).values
     n_rows = torch.arange(1, len(ordered) + 1, device=ordered.device)

@@ -3,15 +3,17 @@
 import torch
 from torch import Tensor
 
-_MAD_TO_SIGMA = 1.4826  # of a normal distribution
+# Factors that convert absolute deviations to the standard deviation of a normal distribution.
+_MAD_TO_SIGMA = 1.4826
 _MEAN_DEVIATION_TO_SIGMA = 1.2533
 
 
 def leave_one_out_deviation(leverage: Tensor, one_minus_leverage: Tensor) -> Tensor:
-    """Standard deviation of a leave-one-out residual, in units of the noise.
+    """Standard deviation of each leave-one-out residual, relative to that of the noise.
 
-    The prediction made without row i varies by h_i / (1 - a_i h_i) times the variance of the noise.
-    At weight 1 dividing by this gives the externally studentized residual, up to its scale.
+    The prediction made without row i has a variance of h_i / (1 - a_i h_i) times the variance of
+    the noise. At weight 1, a residual divided by this standard deviation is the externally
+    studentized residual, up to the scale of the noise.
 
     Parameters
     ----------
@@ -26,7 +28,7 @@ def leave_one_out_deviation(leverage: Tensor, one_minus_leverage: Tensor) -> Ten
 
 
 def robust_scale(residuals: Tensor) -> Tensor:
-    """Standard deviation of every column, from its median absolute deviation.
+    """Standard deviation of every column, estimated from its median absolute deviation.
 
     Parameters
     ----------
@@ -35,8 +37,8 @@ def robust_scale(residuals: Tensor) -> Tensor:
     Returns
     -------
     tensor of shape (k,)
-        Positive: where more than half of the residuals are equal, from the mean absolute deviation;
-        where all are, 1.
+        Positive standard deviations. If more than half of the residuals are equal, the mean
+        absolute deviation is used instead; if all are equal, the result is 1.
     """
     deviation = (residuals - _median(residuals)).abs()
     scale = _MAD_TO_SIGMA * _median(deviation)
@@ -45,7 +47,7 @@ def robust_scale(residuals: Tensor) -> Tensor:
 
 
 def _median(values: Tensor) -> Tensor:
-    """Median of every column, between the middle two; torch's quantile stops at 2**24 values."""
+    """Median of every column; ``torch.quantile`` is limited to 2**24 values."""
     ordered = values.sort(dim=0).values
     n = len(ordered)
     return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2

@@ -1,20 +1,21 @@
-"""Label noise by a transition matrix, fitted to leave-one-out outputs by maximum likelihood.
+"""Transition matrix of label noise, fitted to leave-one-out outputs by maximum likelihood.
 
-A row with outputs f is of class j with probability p_j, and then carries label y with probability
+A row with outputs f belongs to class j with probability p_j, and then has label y with probability
 T[j, y]:
 
     P(label y) = sum_j p_j T[j, y],     p = softmax(sharpness * (f - shift * log(class shares))).
 
-Leave-one-out outputs have not seen the label, so the likelihood of the labels is honest; sharpness,
-shift and T are those with the largest. T starts with one noise rate for all classes, spread evenly
-over the other classes; then every row of it is free, with a prior worth a class of rows that pulls
-it back, and kept only where the likelihood gains enough. A label is wrong with probability
+Leave-one-out outputs do not depend on the label of the row, so they do not overfit it. Sharpness,
+shift and T maximize the likelihood of the labels. At first T has one noise rate for all classes,
+spread evenly over the other classes. Then every row of T is estimated freely, with a prior that
+pulls it toward an even spread and counts as many rows as an average class. This second T is used
+only if it increases the likelihood enough. A label is wrong with probability
 1 - p_y T[y, y] / P(label y).
 
-Outputs cannot tell whether rows that are hard to classify carry wrong labels, as people give them,
-or belong to classes that overlap. The model takes the second view, so it is hedged: with
-probability ``AMBIGUITY`` the first is right, and the class of a row is the one that two people
-agree on, each of whom answers as a softmax says that is fitted without any noise.
+Rows that are hard to classify may have been labeled wrongly by people, or may belong to classes
+that overlap. The outputs cannot distinguish the two cases. The model assumes the second, and hedged
+probabilities assume the first with probability ``AMBIGUITY``: the class of a row is then the one on
+which two people agree who both label according to a softmax that is fitted without label noise.
 """
 
 import math
@@ -26,34 +27,36 @@ from torch import Tensor
 
 from skdiva.loo.noise._posterior import LabelPosterior
 
-# This, and what follows, was chosen on data that no table in benchmarks/results reports on.
+# These constants were chosen on data sets that are not reported in benchmarks/results.
 AMBIGUITY = 0.2
 _SHARPNESS = torch.logspace(math.log10(0.5), math.log10(200), 24, dtype=torch.float64).tolist()
 _SHIFTS = (0.05, 0.1, 0.15, 0.2, 0.3)
-_NEAR = 1.4  # a shift moves the best sharpness by one step of the grid at most
-_SHARPER = (1.0, 1.6, 2.5, 4.0, 6.3, 10.0)  # noise between two classes passes for a soft softmax
+_NEAR = 1.4  # a shift changes the best sharpness by at most one step of the grid
+# Factors of the sharpness to try: label noise between two classes looks like a low sharpness.
+_SHARPER = (1.0, 1.6, 2.5, 4.0, 6.3, 10.0)
 _SHARPEST = 400.0
-_LARGEST_RATE, _LARGEST_FREE_RATE = 0.55, 0.45  # beyond, right and wrong change places
-_FIRST_RATE, _SMALLEST_RATE, _SECOND_RATE = 0.1, 0.01, 0.2  # where the iterations start
-_SHIFT_GAIN, _CLASS_GAIN = 2.0, 3.0  # of log-likelihood, to make it worth a shift, a class's row
+_LARGEST_RATE, _LARGEST_FREE_RATE = 0.55, 0.45  # above, right and wrong labels swap roles
+_FIRST_RATE, _SMALLEST_RATE, _SECOND_RATE = 0.1, 0.01, 0.2  # start values of the iterations
+_SHIFT_GAIN, _CLASS_GAIN = 2.0, 3.0  # log-likelihood gains required for a shift, a free row of T
 _RATE_STEPS, _TRANSITION_STEPS = 20, 15
 _TINY = 1e-300
 
 
 @dataclass(frozen=True)
 class TransitionPosterior(LabelPosterior):
-    """Probabilities of the classes of rows, by a fitted transition matrix.
+    """Posterior class probabilities by a fitted transition matrix.
 
     Parameters
     ----------
     sharpness : float
-        Factor of the outputs in the softmax.
+        Factor by which the outputs are multiplied in the softmax.
     offset : tensor of shape (k,)
-        Subtracted from the outputs before.
+        Offset that is subtracted from the outputs before the multiplication.
     transition : tensor of shape (k, k)
         T[j, y], the probability of label y for a row of class j.
     ambiguity_sharpness : float
-        Twice the factor that makes the labels likeliest if none is wrong: squared probabilities.
+        Twice the sharpness that maximizes the likelihood without label noise. The factor of two
+        squares the probabilities, because two people must agree.
     """
 
     sharpness: float
@@ -64,14 +67,14 @@ class TransitionPosterior(LabelPosterior):
     def class_probabilities(
         self, outputs: Tensor, labels: Tensor, *, hedged: bool = True
     ) -> Tensor:
-        """Probability of every class, given outputs and label.
+        """Return the probability of every class, given outputs and labels.
 
         Parameters
         ----------
         outputs : tensor of shape (n, k)
         labels : int64 tensor of shape (n,)
         hedged : bool, default=True
-            Whether ambiguous rows may be wrong; see `fit_noise_model`.
+            Whether labels of rows that are hard to classify count as possibly wrong.
 
         Returns
         -------
@@ -94,10 +97,10 @@ class TransitionNoise:
     Parameters
     ----------
     max_rows : int, default=8000
-        Largest number of rows in the fit; more hardly change it. They are drawn at random, the same
-        every time.
+        Maximum number of rows in the fit; more rows hardly change the result. If there are more, a
+        random subset is drawn with a fixed seed.
     max_elements : int, default=800_000
-        Largest number of rows times classes in the fit.
+        Maximum number of rows times classes in the fit.
     """
 
     max_rows: int = 8_000
@@ -106,12 +109,12 @@ class TransitionNoise:
     def fit(
         self, outputs: Tensor, labels: Tensor, sample_weight: Tensor | None = None
     ) -> TransitionPosterior:
-        """Fit the transition matrix, sharpness and shift that make the labels likeliest.
+        """Fit transition matrix, sharpness and shift by maximum likelihood.
 
         Parameters
         ----------
         outputs : tensor of shape (n, k)
-            Leave-one-out outputs, in units of one-hot targets.
+            Leave-one-out outputs, on the scale of one-hot targets.
         labels : int64 tensor of shape (n,)
             Given labels, codes 0 .. k - 1.
         sample_weight : tensor of shape (n,), optional
@@ -140,7 +143,7 @@ def fit_noise_model(
     Parameters
     ----------
     outputs : tensor of shape (n, k)
-        Leave-one-out outputs, in units of one-hot targets.
+        Leave-one-out outputs, on the scale of one-hot targets.
     labels : int64 tensor of shape (n,)
         Given labels, codes 0 .. k - 1.
     sample_weight : tensor of shape (n,), optional
@@ -166,7 +169,7 @@ def fit_noise_model(
 
 
 class Labeled(NamedTuple):
-    """Outputs (n, k), labels (n,), weights (n,) of mean 1, and the logarithms of class shares."""
+    """Outputs (n, k), labels (n,), weights (n,) with mean 1, and logarithms of class shares."""
 
     outputs: Tensor
     labels: Tensor
@@ -174,7 +177,7 @@ class Labeled(NamedTuple):
     log_shares: Tensor
 
     def own_log_softmax(self, sharpnesses: list[float], offset: Tensor) -> Tensor:
-        """Of the own class, for several values of sharpness: (s, n)."""
+        """Log-softmax of the given labels, for several values of sharpness, (s, n)."""
         shifted, own = self.outputs - offset, self.labels[:, None]
         rows = [torch.log_softmax(s * shifted, dim=1).gather(1, own)[:, 0] for s in sharpnesses]
         return torch.stack(rows)
@@ -183,8 +186,8 @@ class Labeled(NamedTuple):
 def sample_rows(
     outputs: Tensor, labels: Tensor, sample_weight: Tensor, max_rows: int, max_elements: int
 ) -> Labeled:
-    """Rows to fit: all of them, or as many as suffice, drawn the same way every time."""
-    held = sample_weight > 0  # what has no weight must not count as a row either
+    """Return the rows used in the fit: all of them, or a random subset with a fixed seed."""
+    held = sample_weight > 0  # rows without weight must not be counted
     outputs, labels, weight = outputs[held], labels[held], sample_weight[held].double()
     n_rows, n_classes = outputs.shape
     weight = weight / weight.mean()
@@ -215,14 +218,14 @@ def _fit_rate(labeled: Labeled) -> tuple[float, float, Tensor, float, float]:
 
 
 def _best_rate(labeled: Labeled, own_log_softmax: Tensor) -> tuple[float, int, float]:
-    """Largest log-likelihood over rows of (s, n), its row, and the noise rate there."""
+    """Largest log-likelihood among s candidates (s, n), its index, and its noise rate."""
     right = own_log_softmax.exp()
     gain = (1 - right) / (len(labeled.log_shares) - 1) - right
     rate = right.new_full((len(right), 1), _FIRST_RATE)
-    for _ in range(_RATE_STEPS):  # Newton: the likelihood is concave in the rate
+    for _ in range(_RATE_STEPS):  # Newton steps; the likelihood is concave in the rate
         slope = gain / (right + rate * gain).clamp(min=_TINY)
         step = (slope @ labeled.weight) / (slope.square() @ labeled.weight).clamp(min=_TINY)
-        # Halfway to the ends at most: a full step may leave [0, 1].
+        # At most halfway to the bounds, because a full step may leave [0, 1].
         rate = (rate + step[:, None]).clamp(rate / 2, (1 + rate) / 2)
     likelihood = (right + rate * gain).clamp(min=_TINY).log() @ labeled.weight
     likelihood[rate[:, 0] > _LARGEST_RATE] = -torch.inf
@@ -259,7 +262,13 @@ def _fit_transition(
 def fit_transition_matrix(
     p: Tensor, labeled: Labeled, prior: Tensor, strength: float
 ) -> tuple[float, Tensor, float]:
-    """EM for T with a prior of ``strength`` rows per class: objective, T and share of noise."""
+    """Fit T by EM, with a prior that counts as ``strength`` rows per class.
+
+    Returns
+    -------
+    tuple of float, tensor of shape (k, k) and float
+        Penalized log-likelihood, T and the share of wrong labels.
+    """
     labels, weight = labeled.labels, labeled.weight[:, None]
     transition = prior
     for _ in range(_TRANSITION_STEPS):
@@ -277,7 +286,7 @@ def fit_transition_matrix(
 
 
 def _even(rate: float, n_classes: int, device: torch.device) -> Tensor:
-    """T of one noise rate, spread evenly over the other classes."""
+    """T with one noise rate for all classes, spread evenly over the other classes."""
     others = rate / (n_classes - 1)
     transition = torch.full((n_classes, n_classes), others, dtype=torch.float64, device=device)
     return transition.fill_diagonal_(1 - rate)

@@ -1,9 +1,9 @@
-"""Rows of features, visited in blocks, and the memory that the visits may use.
+"""Rows of features, processed in blocks within a memory budget.
 
-A `RowSource` hands over rows in input order; `RowBlocks` visits them in the order of a `Layout`, in
-which rows that are left out together are neighbors, and reduces or maps what it reads. A `Budget`
-says how many rows make a block and which results are kept rather than computed again. Nothing here
-knows of ridge models.
+A `RowSource` provides rows in input order. `RowBlocks` visits them in the order of a `Layout`, in
+which rows that are left out together are adjacent, and applies functions to them block by block. A
+`Budget` sets the number of rows per block, and decides which results are kept in memory rather than
+recomputed. Nothing in this package depends on ridge models.
 """
 
 from skdiva.loo.rows._layout import (

@@ -1,8 +1,8 @@
-"""Blocks of rows: their size, within a memory budget, and the order in which they are visited.
+"""Blocks of rows: their size within a memory budget, and the order in which they are visited.
 
-Rows that are left out together (a group) are neighbors and never split between blocks, and groups
-of one size are side by side, so that a block is a stack of groups. The only file that asks a device
-how much memory is free.
+Rows that are left out together (a group) are adjacent and always in the same block. Groups of equal
+size are next to each other, so that a block is a stack of groups of one size. No other module
+queries the free memory of a device.
 """
 
 import contextlib
@@ -16,29 +16,30 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_CUDA_BLOCK_SHARE = 0.02  # of the free memory
-_LEAST_ROWS, _MOST_ROWS = 2**8, 2**16  # of a block on a CPU
+_CUDA_BLOCK_SHARE = 0.02  # share of the free memory
+_LEAST_ROWS, _MOST_ROWS = 2**8, 2**16  # rows of a block; the upper limit is for CPUs only
 _CPU_KEPT_BYTES = 2**29
-_CUDA_KEPT_SHARE = 0.25  # of the free memory
-_UNKNOWN = 4 * 2**30  # assumed where the system does not say
-# Messages of torch on Windows and Linux, and of the libraries that it calls on CUDA.
+_CUDA_KEPT_SHARE = 0.25  # share of the free memory
+_UNKNOWN = 4 * 2**30  # free bytes assumed if the system does not report them
+# Parts of error messages of torch on Windows and Linux, and of CUDA libraries.
 _OUT_OF_MEMORY = "not enough memory", "can't allocate memory", "ALLOC_FAILED"
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Memory that the passes over the rows may use.
+    """Memory limits for processing rows in blocks.
 
     Parameters
     ----------
     block_rows : int, default=None
-        Number of rows worked on at a time. None: chosen from the width of the rows and the device.
+        Number of rows processed at a time. If None, it is chosen from the number of columns and the
+        device.
     block_elements : int, default=2**20
-        Number of values in a block of rows on a CPU, if ``block_rows`` is None. The default, 4 MiB
-        in single precision, keeps elementwise work on a block in the caches.
+        Number of values in a block of rows on a CPU, if ``block_rows`` is None. With the default,
+        4 MiB in single precision, elementwise operations on a block stay within the CPU caches.
     kept_bytes : int, default=None
-        Largest size of a result that is kept for the next visit; larger ones are computed again.
-        None: 512 MiB on a CPU, a quarter of the free memory on a GPU.
+        Maximum size of a result that is kept in memory. Larger results are recomputed every time
+        they are needed. If None, 512 MiB on a CPU and a quarter of the free memory on a GPU.
     """
 
     block_rows: int | None = None
@@ -53,7 +54,7 @@ class Budget:
         n_columns : int
             Number of values per row.
         device : torch.device
-            Where the rows are worked on.
+            Device on which the rows are processed.
         itemsize : int, default=4
             Bytes per value.
 
@@ -69,13 +70,13 @@ class Budget:
         return min(max(self.block_elements // max(n_columns, 1), _LEAST_ROWS), _MOST_ROWS)
 
     def slices(self, n_rows: int) -> Iterator[slice]:
-        """Yield slices of rows for passes over arrays with a few columns, such as targets."""
+        """Yield slices of rows for processing arrays with few columns, such as targets."""
         step = self.block_rows or _MOST_ROWS
         for start in range(0, n_rows, step):
             yield slice(start, min(start + step, n_rows))
 
     def keeps(self, n_bytes: int, device: torch.device) -> bool:
-        """Return whether a result of a size is kept rather than computed again."""
+        """Return whether a result of ``n_bytes`` bytes is kept in memory, not recomputed."""
         if self.kept_bytes is not None:
             return n_bytes <= self.kept_bytes
         if device.type == "cuda":
@@ -96,18 +97,18 @@ def free_bytes(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    with contextlib.suppress(OSError):  # on Linux: memory that caches of files hold is free as well
+    with contextlib.suppress(OSError):  # Linux: file caches count as available memory
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 2**10
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system, or it does not say
+    except (AttributeError, ValueError, OSError):  # not reported, or not a POSIX system
         return _UNKNOWN
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that there was not enough memory, on any device."""
+    """Return whether an exception was raised because any device ran out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(part in str(error) for part in _OUT_OF_MEMORY)
@@ -126,7 +127,7 @@ class Block(NamedTuple):
         return slice(self.start, self.stop)
 
     def stack(self, array: Tensor) -> Tensor:
-        """View rows of the block as a stack over its groups, (n_groups, group_size, ...)."""
+        """Reshape an array of the block's rows to (n_groups, group_size, ...)."""
         return array.reshape(-1, self.group_size, *array.shape[1:])
 
 
@@ -138,9 +139,10 @@ class Layout:
     ----------
     n_rows : int
     blocks : tuple of Block
-        In the order of their group sizes.
+        Blocks in order of increasing group size.
     order : int64 tensor of shape (n_rows,) or None
-        Input positions in visiting order. None: rows stay where they are (no groups).
+        Input positions in visiting order. None if the visiting order is the input order (no
+        groups).
     """
 
     n_rows: int
@@ -148,11 +150,11 @@ class Layout:
     order: Tensor | None = None
 
     def arrange(self, row_array: Tensor) -> Tensor:
-        """Bring an array from input order into visiting order."""
+        """Rearrange an array from input order to visiting order."""
         return row_array if self.order is None else row_array[self.order]
 
     def restore(self, row_array: Tensor) -> Tensor:
-        """Bring an array from visiting order back into input order."""
+        """Rearrange an array from visiting order to input order."""
         if self.order is None:
             return row_array
         out = torch.empty_like(row_array)
@@ -160,14 +162,17 @@ class Layout:
         return out
 
     def n_groups_with_weight(self, weight: Tensor) -> int:
-        """Count the groups (rows, without groups) that have positive weight, (n,) as visited."""
+        """Count the groups (or rows, if there are no groups) with positive weight.
+
+        ``weight`` (n,) is in visiting order.
+        """
         held = weight > 0
         if self.order is None:
             return int(held.sum())
         return sum(int(b.stack(held[b.rows]).any(dim=1).sum()) for b in self.blocks)
 
     def require_two_groups(self, weight: Tensor) -> None:
-        """Raise ValueError unless something is left when a row or group is left out."""
+        """Raise a ValueError unless at least two rows (or groups) have positive weight."""
         n_groups = self.n_groups_with_weight(weight)
         if n_groups < 2:
             raise ValueError(
@@ -178,7 +183,7 @@ class Layout:
     @property
     def grouped(self) -> bool:
         """Whether some rows are left out together."""
-        return self.blocks[-1].group_size > 1  # they are in the order of their size
+        return self.blocks[-1].group_size > 1  # blocks are in order of increasing group size
 
     def group_sums(self, row_values: Tensor) -> Tensor:
         """Sum ``row_values`` (n,) over each row's own group, (n,)."""
@@ -189,7 +194,10 @@ class Layout:
         return out
 
     def unit_numbers(self, device: torch.device) -> Tensor:
-        """Number the groups (rows, without groups): the number of every row's, (n,) as visited."""
+        """Return the number of every row's group (or of the row, if there are no groups), (n,).
+
+        Rows are in visiting order.
+        """
         units, start = [], 0
         for block in self.blocks:
             n_units = (block.stop - block.start) // block.group_size
@@ -207,7 +215,7 @@ def make_layout(n_rows: int, block_rows: int, groups: Tensor | None = None) -> L
     n_rows : int
     block_rows : int
     groups : int64 tensor of shape (n_rows,), default=None
-        Group of every row, codes from zero.
+        Group code of every row, starting at zero.
 
     Returns
     -------
