@@ -4,7 +4,7 @@
 
 The rows of every set are cut into test rows, a core whose labels are right, and a pool whose labels
 are right, or a fifth wrong. A method puts the pool in an order; a logistic regression is trained on
-the core and the first rows of that order, more and more of them. Judged is its test error, averaged
+the core and the first rows of that order, more and more of them. The measure is its test error, averaged
 over the share of the pool that was added (the area under the curve).
 """
 
@@ -144,34 +144,37 @@ def main():
     ), arguments)  # fmt: skip
 
 
-REPORT = """# Rows of a pool added to a core
+REPORT = """# Adding rows of a pool to a core
 
-`python benchmarks/quality/extend.py`; sets of more than {rows} rows are cut to that.
-{where}
+`python benchmarks/quality/extend.py`. Data sets with more than {rows} rows are cut to that
+number. {where}
 
-{seeds} splits: 30 % of the rows for the test, a core of {core} rows with right labels, all others
-in the pool. Logistic regression of standardized columns, trained on the core and on rows of the
-pool that are added in the order of a method. skdiva's defaults were chosen on other sets, on other
-rows of CIFAR-10, and on rows of sentiment with the labels of single people.
+There are {seeds} splits, with 30 % of the rows for the test, a core of {core} rows with correct
+labels, and all other rows in the pool. A logistic regression on standardized columns is trained
+on the core and on the rows of the pool that are added in the order of a method. The defaults of
+skdiva were chosen on other data sets, on other rows of CIFAR-10, and on rows of sentiment with
+the labels of single people.
 
-- random: mean of three random orders
-- margin: a logistic regression of the core is least sure (it does not look at the labels)
-- KNN-Shapley: exact values for 5 neighbors with the core as validation set
+- random: the mean of three random orders
+- margin: the rows about which a logistic regression of the core is least certain, whatever their
+  labels
+- KNN-Shapley: exact values for 5 neighbors, with the core as validation set
 - evaluate_on='core': DivaExtender with the loss of the paper, evaluated on the rows of the core
   alone
 
-## Which rows first
+## Order of the rows
 
-Mean test error along the share of the pool that was added; then the mean difference of DivaExtender
-to each peer over its standard error (paired, corrected for overlapping training sets by Nadeau and
-Bengio): below -2 is better.
+The first columns are the mean test error along the share of the pool that was added. The last
+ones are the mean difference of DivaExtender from each other method, divided by its standard error
+(paired, with the correction of Nadeau and Bengio for overlapping training sets). Below -2,
+DivaExtender is better.
 
 {areas}
 
-## When to stop
+## Number of rows added
 
-Test error of the core alone, with everything added, with only those rows of the pool whose labels
-are right, and where DivaExtender stops.
+The table shows the test error of the core alone, with the whole pool added, with only those rows
+of the pool whose labels are correct, and with the rows that DivaExtender adds.
 
 {stops}"""
 

@@ -160,18 +160,21 @@ def report(folder, n_jobs):
 
 REPORT = """## Few rows of many classes, no label wrong
 
-{splits} draws of training rows, 5 to 30 a class; up to 3000 other rows are tested on. Features of
-MobileNetV2: of 12 kinds of flowers, of CIFAR-10, and of CIFAR-10's pictures by 62 of the words that
-they were found by (a ship, or a passenger ship?). Log-mel features of spoken digits, trained on
-three speakers and tested on three others. Error with uniform weights: mean and standard deviation
-over the draws. Then the difference to it: mean and its standard error, over the same draws.
+There are {splits} draws of training rows, with 5 to 30 rows per class. Up to 3000 other rows are
+used for the test. Three data sets have features of MobileNetV2: 12 kinds of flowers, CIFAR-10,
+and the images of CIFAR-10 with 62 of the words by which they were found as classes (a ship, or a
+passenger ship?). Spoken digits have log-mel features; three speakers are used for training and
+three others for the test. The first column is the error with uniform weights, as mean and
+standard deviation over the draws. The others are differences from it, as mean and standard error
+over the same draws.
 
-Weights, all with mean 1: class-balanced; proportional to one minus (up) or to (down) the gap of the
-two largest leave-one-out outputs, a hard-coded rule by which doubtful rows count more or less;
-`DivaReweighter()`; and the same with `learning_rate` and `max_iter` set. Helped, harmed: in how
-many of the rows above, by more than two standard errors.
+All weights have mean 1. They are class-balanced; proportional to one minus the gap of the two
+largest leave-one-out outputs, or to that gap, which is a fixed rule by which doubtful rows count
+more (up) or less (down); those of `DivaReweighter()`; and those with `learning_rate` and
+`max_iter` set. "Helped, harmed" says in how many of the rows above the error changed by more than
+two standard errors.
 
-### Ridge, its penalty chosen with uniform weights
+### Ridge, with the penalty chosen for uniform weights
 
 {ridge}
 

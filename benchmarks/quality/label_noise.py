@@ -154,24 +154,23 @@ def main():
     ), arguments)  # fmt: skip
 
 
-REPORT = """# Wrong labels, found
+REPORT = """# Finding wrong labels
 
-`python benchmarks/quality/label_noise.py`, seeds: {seeds}; sets of more than 2000 rows are cut to
-that (5000 for wrong labels given by people).
-{where}
+`python benchmarks/quality/label_noise.py`, seeds: {seeds}. Data sets with more than 2000 rows are
+cut to that number (5000 for wrong labels given by people). {where}
 
-F1 at each method's own threshold; area under the ROC curve (AUC) and average precision (AP) of its
-ranking. skdiva's constants were chosen on other sets.
+F1 is measured at each method's own threshold. The area under the ROC curve (AUC) and the average
+precision (AP) are those of its ranking. The constants of skdiva were chosen on other data sets.
 
-## In brief: means over sets
+## Means over data sets
 
 {summary}
 
-## Problems on which skdiva is ahead or level
+## Share of problems on which skdiva is better or equal
 
 {ahead}
 
-## Nothing wrong: share of rows flagged
+## No label wrong: share of rows flagged
 
 {flagged}
 
@@ -187,7 +186,7 @@ ranking. skdiva's constants were chosen on other sets.
 
 {ap}
 
-## Precision among the first percent
+## Precision of the first percent of the ranking
 
 {first}
 

@@ -178,17 +178,16 @@ def main():
 
 REPORT = """# Another modality as the pool
 
-`python benchmarks/quality/modalities.py`
-{where}
+`python benchmarks/quality/modalities.py` {where}
 
-{seeds} splits; settings were chosen on ten others. All rows are scaled to length one before models
-are trained; test rows are written digits. The pool has 500 spoken digits of three speakers, or 750
-typed ones in 25 fonts; "wrong" are flipped labels, and symbols. The shared space of written and
-spoken digits is a canonical correlation analysis of 400 other written digits, each paired with a
-spoken one of the same class by one of the other three speakers: it stands for a pretrained space,
-and has seen those labels.
+The results are over {seeds} splits, and settings were chosen on ten others. All rows are scaled
+to length one before models are trained. The test rows are written digits. The pool has 500 spoken
+digits of three speakers, or 750 typed digits in 25 fonts. Flipped labels and symbols count as
+wrong. The space that written and spoken digits share is a canonical correlation analysis of 400
+other written digits, each paired with a spoken digit of the same class by one of the other three
+speakers. It takes the place of a pretrained space, and was fitted with those labels.
 
-## Error with what was added
+## Errors by the rows that were added
 
 The table shows means and standard deviations. "Default" is
 `DivaExtender(n_samples_to_select={n_added})`. "Recipe" also has `featurizer=None, alpha=10,
@@ -197,11 +196,12 @@ fit_intercept=False`, and "core" has `evaluate_on="core"`. "All that help" is wi
 
 {main}
 
-## How to prepare the embeddings
+## Preparation of the embeddings
 
-Three core rows a class, up to {n_added} rows chosen, no intercept: mean error of logistic
-regression (trained on the same rows of length one), and share of wrong rows among those chosen.
-"centered": each modality loses its own mean, which closes the gap between the two.
+There are three core rows per class, up to {n_added} rows are selected, and there is no intercept.
+The table shows the mean error of logistic regression, trained on the same rows of length one, and
+the share of wrong rows among those selected. "Centered": the mean of each modality is subtracted
+from its rows, which closes the gap between the two.
 
 {variants}"""
 

@@ -36,8 +36,8 @@ def main():
         ])  # fmt: skip
     header = "method|median rank|among the first 100|flagged|flagged of 10000|ranks"
     parts = [
-        "# Fifteen wrong labels among ten thousand",
-        "`python benchmarks/quality/needles.py`; MNIST's test set. " + where_it_ran(1),
+        "# Fifteen wrong labels among ten thousand rows",
+        "`python benchmarks/quality/needles.py`, on the test set of MNIST. " + where_it_ran(1),
         markdown_table(header, table),
     ]
     write("\n\n".join(parts), arguments)

@@ -160,15 +160,16 @@ def main():
     write(REPORT.format(seeds=arguments.seeds, where=where, table=table, costs=costs), arguments)
 
 
-REPORT = f"""# Wrong labels, found with the features of a network
+REPORT = f"""# Finding wrong labels with the features of a network
 
-`python benchmarks/quality/networks.py`; MobileNetV2 (ImageNet), images of 96 pixels; 720 flowers of
-12 classes, {N_CIFAR} CIFAR-10 images; Jacobians of all 3.5 million parameters, projected to
-{N_COMPONENTS} columns. Uniform noise: mean over {{seeds}} seeds. {{where}}
+`python benchmarks/quality/networks.py`. The network is MobileNetV2 (ImageNet), on images of 96
+pixels: 720 flowers of 12 classes and {N_CIFAR} images of CIFAR-10. The Jacobians of all 3.5
+million parameters are projected to {N_COMPONENTS} columns. Results for uniform noise are means
+over {{seeds}} seeds. {{where}}
 
-"Skdiva" is the default detector on these features; "paper's rule" flags positive derivatives;
+"skdiva" is the default detector on these features, and "paper's rule" flags positive derivatives.
 cleanlab trains 5-fold logistic regressions on the same features, standardized. Linearized outputs
-share their coefficients, which logistic regression has no form for.
+share their coefficients, for which logistic regression has no equivalent.
 
 {{table}}
 

@@ -124,29 +124,30 @@ def main():
     ), arguments)  # fmt: skip
 
 
-REPORT = """# Wrong labels dropped where classes are rare
+REPORT = """# Dropping wrong labels if classes are rare
 
-`python benchmarks/quality/rare_classes.py`
-{where}
+`python benchmarks/quality/rare_classes.py` {where}
 
-Means of {seeds} splits. Class-balanced: with the `sample_weight` of scikit-learn's
-`compute_sample_weight("balanced", y)`. Rare classes are smaller than the mean class.
+All figures are means of {seeds} splits. "Class-balanced" means with the `sample_weight` of
+scikit-learn's `compute_sample_weight("balanced", y)`. Rare classes are those smaller than the
+mean class.
 
 ## Balanced accuracy
 
-On clean test rows, of a logistic regression trained on the rows that are left.
+The balanced accuracy, on clean test rows, of a logistic regression trained on the rows that are
+kept.
 
 {accuracy}
 
-## Share dropped of the rows labeled right: rare classes
+## Share of correctly labeled rows that is dropped, rare classes
 
 {rare}
 
-## Share dropped of the rows labeled right: other classes
+## Share of correctly labeled rows that is dropped, other classes
 
 {other}
 
-## Share dropped of the rows labeled wrong
+## Share of wrongly labeled rows that is dropped
 
 {wrong}"""
 

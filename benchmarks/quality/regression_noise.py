@@ -133,12 +133,12 @@ def main():
     jobs = [(*job, folder) for job in product(names, ERRORS, RATES, range(arguments.seeds))]
     means = means_by_problem(jobs, run_parallel(detect, jobs, arguments.jobs))
     parts = [
-        "# Wrong targets, found",
-        f"`python benchmarks/quality/regression_noise.py`, seeds: {arguments.seeds}; sets of more "
-        "than 2000 rows\nare cut to that. " + where_it_ran(arguments.jobs),
-        "Errors of either sign in a share of the targets: gross, 3 to 6 standard deviations of y, "
-        "or\nmoderate, 1 to 2. Peers without a threshold flag what is beyond 3 robust standard "
-        "deviations.",
+        "# Finding wrong targets",
+        f"`python benchmarks/quality/regression_noise.py`, seeds: {arguments.seeds}. Data sets "
+        "with more than 2000 rows\nare cut to that number. " + where_it_ran(arguments.jobs),
+        "A share of the targets has errors of either sign, which are gross (3 to 6 standard "
+        "deviations of y) or\nmoderate (1 to 2). Methods without a threshold flag rows beyond 3 "
+        "robust standard deviations.",
     ]
     for name in ("AUC", "AP", "F1", "seconds", "MiB"):
         parts += [f"## {name}", table(means, name)]

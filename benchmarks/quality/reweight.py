@@ -143,26 +143,29 @@ def main():
     ), arguments)  # fmt: skip
 
 
-REPORT = """# Trained with weights
+REPORT = """# Training with learned weights
 
-`python benchmarks/quality/reweight.py`; sets of more than 2000 rows are cut to that.
-{where}
+`python benchmarks/quality/reweight.py`. Data sets with more than 2000 rows are cut to that
+number. {where}
 
-Error on the 30 % of the rows that were not trained on, whose labels are clean; gradient boosting on
-sets of up to 300 columns. skdiva's constants were chosen on other sets.
+The tables show the error on the 30 % of the rows that were not trained on, whose labels are
+clean. Gradient boosting is trained on data sets of up to 300 columns. The constants of skdiva
+were chosen on other data sets.
 
-## No label wrong: harm
+## No label wrong
 
-{splits} splits. Error with the labels as given; then, for every method, the mean difference to it
-and that over its standard error (paired, corrected for overlapping training sets by Nadeau and
-Bengio): above 2 is harm.
+The first column is the error with the labels as given, over {splits} splits. The others show, for
+every method, the mean difference from it, and that difference divided by its standard error
+(paired, with the correction of Nadeau and Bengio for overlapping training sets). Values above 2
+are harm.
 
 {harm}
 
-## Labels flipped uniformly: help
+## Labels flipped uniformly
 
-{seeds} splits a set. Mean error, and share closed of the gap between labels as given and labels
-known to be clean, a ratio of sums over sets and splits; 40 % only with more than two classes.
+The table shows the mean error over {seeds} splits of each data set, and the share that is closed
+of the gap between labels as given and labels known to be clean. That share is a ratio of sums
+over data sets and splits. 40 % of the labels are flipped only if there are more than two classes.
 
 {gap}
 

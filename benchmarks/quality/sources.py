@@ -67,13 +67,13 @@ def main():
 
 REPORT = """# One weight per site
 
-`python benchmarks/quality/sources.py`; {seeds} draws of the rows.
-{where}
+`python benchmarks/quality/sources.py`, with {seeds} draws of the rows. {where}
 
-Equal sites: largest weight over smallest. One bad site, with 40 % of its labels wrong: its weight
-over the mean of the others, and in which share of the draws it got less than half the weight of
-every other. Wine has 178 rows only. The rule was chosen on spoken digits, spambase, german credit,
-magic, flowers and tissue.
+For equal sites, the table shows the ratio of the largest to the smallest weight. For one bad site
+with 40 % of its labels wrong, it shows the weight of that site divided by the mean of the others,
+and the share of the draws in which it got less than half the weight of every other site. Wine has
+only 178 rows. The rule was chosen on spoken digits, spambase, german credit, magic, flowers and
+tissue.
 
 {table}"""
 

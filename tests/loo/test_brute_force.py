@@ -12,7 +12,7 @@ from tests.cases import NAMED, Case
 from tests.oracles import loo_loss, loo_predictions, loss_gradient
 from tests.tolerances import assert_close
 
-# Small integers, so that the numbers below are exact in both arithmetics.
+# Small integers, so that the numbers below are exact in both kinds of arithmetic.
 FEATURES = [[3, -1], [1, 4], [-2, 2], [5, 1], [0, -3], [2, 2], [-4, 1]]
 VALUES = [[1, 0], [2, -1], [-1, 3], [4, 4], [0, 5], [-3, 1], [2, 2]]
 WEIGHT = [1, 2, 1, 3, 1, 0, 2]
