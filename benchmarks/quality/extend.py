@@ -4,8 +4,8 @@
 
 The rows of every set are cut into test rows, a core whose labels are right, and a pool whose labels
 are right, or a fifth wrong. A method puts the pool in an order; a logistic regression is trained on
-the core and the first rows of that order, more and more of them. The measure is its test error, averaged
-over the share of the pool that was added (the area under the curve).
+the core and the first rows of that order, more and more of them. The measure is its test error,
+averaged over the share of the pool that was added (the area under the curve).
 """
 
 from collections import defaultdict
