@@ -1,4 +1,4 @@
-"""Rows of a pool with their targets, a block at a time."""
+"""Blocks of the rows of a pool and their targets."""
 
 from collections.abc import Iterator
 
@@ -9,20 +9,20 @@ from skdiva.loo.rows import Budget, RowSource, as_row_source
 
 
 class PoolBlocks:
-    """Features and targets of a pool.
+    """Features and targets of a pool, read in blocks.
 
     Parameters
     ----------
     features : tensor of shape (n_pool, p) or RowSource
-        Read once for every pass over the pool, so that they may be computed when they are read.
+        Features, read once in every pass over the pool. A row source may compute them on demand.
     targets : Targets
     budget : Budget
-        Decides how many rows make a block.
+        Memory limits, which determine the number of rows per block.
 
     Raises
     ------
     ValueError
-        If there are more or fewer targets than rows.
+        If the numbers of targets and rows differ.
     """
 
     def __init__(self, features: Tensor | RowSource, targets: Targets, budget: Budget):

@@ -1,9 +1,9 @@
 """Greedy extension of a core by rows of a pool (paper section 3.4, Extend).
 
-Rows of the core train with weight 1, rows of the pool with weight 0. Those with the most negative
-derivative get weight 1, a batch at a time, until no row of the pool has a negative derivative. The
-loss is that of the leave-one-out predictions of the core: alone, as in the paper, or together with
-the pool (``_validation.py``).
+At the start, rows of the core have training weight 1 and rows of the pool have weight 0. In each
+batch, the pool rows with the most negative derivatives get weight 1, until no pool row has a
+negative derivative. The loss is averaged over the leave-one-out predictions of the core alone, as
+in the paper, or of the core and the pool (see ``_validation.py``).
 """
 
 from collections.abc import Callable, Sequence
@@ -22,34 +22,36 @@ from skdiva.loo.pool._validation import pool_loss, pool_objective
 from skdiva.loo.ridge import NewRowForm, PrimalSmoother, full_float32, in_sufficient_dtype
 from skdiva.loo.rows import RowSource
 
-# Leading bits of derivatives that are compared, lest rounding decide which of two equal rows is
-# first.
+# Number of leading bits that are compared, so that rounding errors do not decide the order of equal
+# derivatives.
 _COMPARED_BITS = {torch.float32: 16, torch.float64: 34}
 
 Pool = tuple[Tensor | RowSource, Targets]
 
 
 class Extension(NamedTuple):
-    """Rows that were added to a core.
+    """Result of adding rows of a pool to a core.
 
     Attributes
     ----------
     chosen : int64 tensor of shape (n_chosen,)
-        Rows of the pool that were added, in the order of their choice.
+        Rows of the pool that were added, in the order in which they were chosen.
     start_derivative : tensor of shape (n_pool,)
-        Derivative of the loss with respect to the weight, at 0, of every row of the pool, for the
+        Derivative of the loss with respect to the weight of every pool row, at weight 0, for the
         model of the core alone.
     derivative : tensor of shape (n_pool,)
-        The same for the model of the core and the chosen rows.
+        The same derivative for the model of the core and the chosen rows.
     loss_path : list of float
-        Mean leave-one-out loss, or mean validation loss, before any batch and after every batch.
+        Mean leave-one-out loss, or mean validation loss, before the first batch and after every
+        batch.
     n_added : list of int
-        Rows of every batch.
+        Number of rows in every batch.
     start_form : NewRowForm
-        Derivative of other rows, for the model of the core alone.
+        Form of the derivative for new rows, for the model of the core alone.
     coef : tensor of shape (p, k)
         Coefficients of the model of the core alone.
     intercept : tensor of shape (k,), float64
+        Intercept of the model of the core alone.
     """
 
     chosen: Tensor
@@ -73,25 +75,25 @@ def extend(
     n_samples: int | None = None,
     on_batch: Callable[[int, float], object] | None = None,
 ) -> Extension:
-    """Add the rows of a pool that lower the loss most.
+    """Add the rows of a pool that reduce the loss most.
 
     Parameters
     ----------
     problem : Problem
-        The core; all its rows get training weight 1.
+        Ridge problem of the core. All rows of the core get training weight 1.
     alpha : float
         Ridge penalty, positive.
     pool : tuple of (tensor of shape (n_pool, p) or RowSource, targets)
         Rows that may be added. They are read once for every batch, twice with ``include_pool``.
     include_pool : bool, default=False
-        Whether the loss is averaged over the rows of the core and of the pool, with weight 1 each,
-        predicted by models that are not trained on them. False: over the core alone. Without effect
-        if there is a validation set.
+        Whether the loss is averaged over the core and the pool. Rows of the pool have weight 1, and
+        each row is predicted by a model that is not trained on it. If False, the loss is averaged
+        over the core alone. Ignored if there is a validation set.
     step : int or float, default=1
-        Rows added at a time; a float is a share of the rows trained on so far. With the int 1 the
-        choice is greedy; more cost less.
+        Number of rows added per batch or, if a float, their share of the rows trained on so far.
+        With the int 1, rows are chosen one at a time; larger batches are faster.
     n_samples : int, optional
-        Largest number of rows added; all of the pool if not given.
+        Maximum number of rows to add. If not given, the whole pool may be added.
     on_batch : callable, optional
         Called with the number of rows added so far and the loss, at the start and after every
         batch.
@@ -99,18 +101,18 @@ def extend(
     Returns
     -------
     Extension
-        Rows that were added, and losses on the way.
+        Added rows, derivatives and losses.
 
     Raises
     ------
     ValueError
-        If ``alpha`` is too small even for float64, or one row or group is all of the core.
+        If ``alpha`` is too small even for float64, or if the core is a single row or group.
 
     Notes
     -----
     A row with features z and residual e has the derivative - <(C Z'P)'z, e> - z'C M C z with
-    M = sum_I Z_I' P_I r_I' Z_I, over the groups I that are validated on (paper section 3.3 at
-    weight 0), without the row's own.
+    M = sum_I Z_I' P_I r_I' Z_I, summed over the groups I in the loss except for the row's own
+    group (section 3.3 of the paper at weight 0).
 
     Examples
     --------
@@ -139,33 +141,33 @@ def loss_path(
     *,
     include_pool: bool = False,
 ) -> list[float]:
-    """Mean loss before and after every one of given batches of rows is added to a core.
+    """Mean loss before and after each of the given batches of rows is added to a core.
 
-    It is what `extend` would have reported, had it added these rows. The sums for the derivative
-    are not needed: a batch costs an update of the model and its predictions.
+    The losses are those that `extend` reports when it adds the same rows, but no derivatives are
+    computed: each batch costs one update of the model and one prediction.
 
     Parameters
     ----------
     problem : Problem
-        The core; all its rows get training weight 1.
+        Ridge problem of the core. All rows of the core get training weight 1.
     alpha : float
         Ridge penalty, positive.
     pool : tuple of (tensor of shape (n_pool, p) or RowSource, targets)
-        As for `extend`.
+        See `extend`.
     batches : sequence of int64 tensors of shape (b,), b > 0
-        Rows of the pool to add, in this order; none twice.
+        Rows of the pool, in the order in which they are added. No row may occur twice.
     include_pool : bool, default=False
-        As for `extend`.
+        See `extend`.
 
     Returns
     -------
     list of float
-        ``len(batches) + 1`` losses, as ``Extension.loss_path``.
+        ``len(batches) + 1`` losses, as in ``Extension.loss_path``.
 
     Raises
     ------
     ValueError
-        If ``alpha`` is too small even for float64, or one row or group is all of the core.
+        If ``alpha`` is too small even for float64, or if the core is a single row or group.
 
     Examples
     --------
@@ -194,7 +196,7 @@ def loss_path(
 def _extend(
     growing: "_GrowingCore", step: float, n_samples: int | None, on_batch: Callable | None
 ) -> Extension:
-    """Add batches until nothing helps, or ``n_samples`` rows are added."""
+    """Add batches until no derivative is negative or ``n_samples`` rows are added."""
     coefficients = growing.smoother.coefficients(growing.problem.targets)
     losses, n_added, start = [], [], None
     while True:
@@ -238,13 +240,13 @@ class _GrowingCore:
         self.added = torch.zeros(self.pool.n_rows, dtype=torch.bool, device=problem.device)
 
     def add(self, batch: Tensor) -> None:
-        """Train on some rows of the pool."""
+        """Add a batch of pool rows to the training rows."""
         self.smoother.add(*self.pool.select(batch))
         self.chosen = torch.cat([self.chosen, batch])
         self.added[batch] = True
 
     def rows_of(self, step: float) -> int:
-        """Number of rows of a step: a number, or a share of the rows trained on."""
+        """Number of rows in the next batch; a float ``step`` is a share of the training rows."""
         if isinstance(step, Integral):
             return int(step)
         return max(int(step * (self.problem.n_rows + len(self.chosen))), 1)
@@ -259,7 +261,7 @@ class _GrowingCore:
         return (n_core * loss + total) / (n_core + self.pool.n_rows)
 
     def derivative(self) -> tuple[float, NewRowForm, Tensor]:
-        """Mean loss, form of its derivative, and the derivative of the rows of the pool."""
+        """Mean loss, form of its derivative, and derivatives for the rows of the pool."""
         fit = FittedRidge.from_smoother(self.problem, self.smoother, self.alpha)
         loss, form, own = fit.loss, fit.new_row_form(), None
         if self.include_pool:
@@ -280,7 +282,7 @@ class _GrowingCore:
 
 
 def _most_negative(derivative: Tensor, added: Tensor, n_most: int) -> Tensor:
-    """Rows with the most negative derivative among those not added, ties by index."""
+    """Rows not yet added with the most negative derivatives; ties are ordered by position."""
     mantissa, exponent = torch.frexp(derivative)
     scale = 2.0 ** _COMPARED_BITS[derivative.dtype]
     rank = torch.ldexp((mantissa * scale).round() / scale, exponent).masked_fill(added, 0.0)

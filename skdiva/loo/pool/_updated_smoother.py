@@ -1,16 +1,18 @@
-"""Factorized ridge to which rows are added by low-rank updates.
+"""Factorized ridge model to which rows are added by low-rank updates.
 
-With T the whitened rows of the core (H = T T'), U those of a batch, its residuals e_U before it is
-added, the thin SVD U = L S Y' and D = (1 + S^2)^-1/2, rows are whitened anew by
+Let T be the whitened rows of the core (H = T T'), U those of a batch, and e_U the residuals of the
+batch before it is added. With the thin SVD U = L S Y' and D = (1 + S^2)^-1/2, adding the batch
+changes the whitened rows, residuals and leverages of the core to
 
     t -> t X,                  X = (I + U'U)^-1/2 = I - Y (1 - D) Y'
     e_i -> e_i - t_i' Y S D^2 L' e_U
     h_i -> h_i - |t_i' Y S D|^2,       1 - h_i -> 1 - h_i + |t_i' Y S D|^2
 
-and coefficients, the moments of whitened rows, are X (T'y + U'y_U). So C stays the identity: no
-inverse is ever downdated, which would lose the digits of high-leverage rows, and 1 - leverage is
-never a difference. The intercept is a column of T. Added rows train with weight 1; their part in
-the loss is for ``_validation.py``.
+and the coefficients, which are moments of whitened rows, to X (T'y + U'y_U). Since rows are
+whitened again, C remains the identity. No inverse is downdated, which would lose digits for
+high-leverage rows, and 1 - leverage is never computed as a difference. The intercept is a column of
+T. Added rows have training weight 1. Their contribution to the loss is computed in
+``_validation.py``.
 """
 
 import torch
@@ -28,11 +30,11 @@ from skdiva.loo.ridge import (
 )
 from skdiva.loo.rows import Block, RowBlocks
 
-_MOST_ROWS = 128  # added in one update: wider singular value decompositions cost more than updates
+_MOST_ROWS = 128  # per update; an SVD of more rows costs more than several updates
 
 
 class _TurnedBlocks(RowBlocks):
-    """Rows that are computed on every visit, times ``turn`` (q, q)."""
+    """Rows that are recomputed on every visit, multiplied by ``turn`` (q, q)."""
 
     def __init__(self, rows: RowBlocks, turn: Tensor):
         super().__init__(rows.layout, rows.budget, rows.n_columns, rows.dtype, rows.device)
@@ -43,16 +45,16 @@ class _TurnedBlocks(RowBlocks):
 
 
 class UpdatedSmoother(AffineSmoother):
-    """A ridge model of the core and of all rows added so far; answers for rows of the core.
+    """Smoother of a ridge model that is trained on the core and on all rows added so far.
 
-    See `Smoother` for the questions that it answers.
+    Row arrays contain the rows of the core only. See `Smoother` for the methods.
 
     Parameters
     ----------
     core : PrimalSmoother
-        At weights of 1. Its whitened rows are taken over.
+        Smoother of the core at weights of 1. Its whitened rows are reused and may be modified.
     targets : Targets
-        Of the core, in its visiting order.
+        Targets of the core, in its visiting order.
     """
 
     def __init__(self, core: PrimalSmoother, targets: Targets):
@@ -61,13 +63,13 @@ class UpdatedSmoother(AffineSmoother):
         self.leverage = core.leverage.clone()
         self.one_minus_leverage = core.one_minus_leverage.clone()
         self._residuals = core.residuals(targets)
-        core.solve_left_out(self._residuals)  # refuses groups that determine their own predictions
+        core.solve_left_out(self._residuals)  # raises if a group determines its predictions
         self._coef, self._mean, _ = core.whitened_fit(targets)
         self._model: RidgeModel | None = None
         self._turn = torch.eye(core.whitened.n_columns).to(self._coef)  # product of all X
         rows = core.whitened
         self.whitened = rows if rows.kept else _TurnedBlocks(rows, self._turn)
-        # I - H_II of groups: where I - T_I'T_I is larger, or only the core knows the entries.
+        # I - H_II of groups, if I - T_I'T_I is larger or if only the core knows the entries.
         self._operators = {
             block: core.group_blocks(block, *self._stacks(block))[2]
             for block in rows.layout.blocks
@@ -80,13 +82,13 @@ class UpdatedSmoother(AffineSmoother):
         return block.stack(self.whitened.read(rows)), block.stack(self.sample_weight[rows])
 
     def add(self, features: Tensor, targets: Targets) -> None:
-        """Train on more rows.
+        """Add rows to the training rows.
 
         Parameters
         ----------
         features : tensor of shape (b, p)
         targets : Targets
-            Of b rows.
+            Targets of the b rows.
         """
         values = targets.ridge_values(slice(None), self._coef.dtype, self._mean)
         for part, value in zip(features.split(_MOST_ROWS), values.split(_MOST_ROWS), strict=True):
@@ -103,7 +105,7 @@ class UpdatedSmoother(AffineSmoother):
         self._model = None
 
     def _move(self, directions: Tensor, shrink: Tensor, share: Tensor, gain: Tensor) -> None:
-        """Whitened rows, residuals and leverages of the core, in one visit."""
+        """Update whitened rows, residuals and leverages of the core in one pass."""
 
         def move(block, whitened):
             along = whitened @ directions.T
@@ -144,11 +146,11 @@ class UpdatedSmoother(AffineSmoother):
         return self.whitened.map(solve, values)[0]
 
     def cross_sums(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Both sums over the rows of the core outside one's own group; see `Smoother`."""
+        """Return both cross sums over the rows of the core; see `Smoother`."""
         return cross_sums(self.whitened, first, second, self.leverage, self.sample_weight)
 
     def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
-        """Both sums over the core, as a form for rows of no group."""
+        """Return both cross sums over the core as a form for rows that belong to no group."""
         sums = total_sums(self.whitened, first, second)
         return NewRowForm(self._core.center, *self._affine(), *sums)
 
@@ -158,7 +160,7 @@ class UpdatedSmoother(AffineSmoother):
         return self.whitened.map(lambda _, t: (t @ total,))[0]
 
     def adjoint_form(self, features: Tensor, values: Tensor) -> NewRowForm:
-        """The same sum as a form for rows j that belong to no group."""
+        """Return the sum of `adjoint` as a form for rows j that belong to no group."""
         total = self._turn.T @ self._core.moment(features, values)
         projection, offset = self._affine()
         return NewRowForm.linear(self._core.center, projection @ total, offset @ total)
@@ -169,7 +171,7 @@ class UpdatedSmoother(AffineSmoother):
 
     @property
     def model(self) -> RidgeModel:
-        """The ridge model, for features."""
+        """Ridge model in terms of the features."""
         if self._model is None:
             coef = self._turn @ self._coef
             projection, offset = self._core.affine()
@@ -187,14 +189,14 @@ class UpdatedSmoother(AffineSmoother):
         return self._core.whiten(features) @ self._turn
 
     def predict(self, features: Tensor, targets: Targets | None = None) -> Tensor:  # noqa: ARG002
-        """Predictions (m, k) at other rows (m, p), initial outputs not added."""
+        """Predictions (m, k) at new rows (m, p), without the initial outputs."""
         return self.model.predict(features)
 
     def new_residuals(self, features: Tensor, targets: Targets) -> Tensor:
-        """Prediction minus target (m, k) of rows that are not trained on."""
+        """Prediction minus target (m, k) of rows that are not in the core."""
         return self.model.residuals(features, targets)
 
 
 def _shrink_along(directions: Tensor, shrink: Tensor, rows: Tensor) -> Tensor:
-    """Rows (m, q) times X."""
+    """Multiply rows (m, q) by X."""
     return rows + ((rows @ directions.T) * (shrink - 1)) @ directions

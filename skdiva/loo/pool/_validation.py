@@ -1,13 +1,14 @@
-"""Validation rows in a pool, each predicted by a model that was not trained on it.
+"""Loss over the rows of a pool, each predicted by a model that was not trained on it.
 
-Rows that were added are left out in closed form, the others are not in the model yet. With
-a = 1 for those added and 0 for the others, h = t't and P = g / (1 - a h),
+Rows that were added to the core are left out in closed form; the others are not in the model. With
+a = 1 for added rows and a = 0 for the others, h = t't and P = g / (1 - a h), define
 
     B = sum t P',    M = sum a <P, r> t t',    own_j = h_j <P_j, e_j> + a_j h_j^2 <P_j, r_j>
-                                                     = h_j <P_j, r_j>;
+                                                     = h_j <P_j, r_j>.
 
-B and M join the sums over the core (``FittedRidge``). ``own`` is what a row contributes to its own
-derivative, and is subtracted: its weight cannot change the model that it is predicted with.
+B and M are added to the sums over the core (``FittedRidge``). ``own`` is the contribution of a row
+to its own derivative. It is removed, because the weight of a row has no effect on the model that
+predicts it.
 """
 
 from typing import NamedTuple
@@ -27,7 +28,7 @@ from skdiva.loo.ridge import (
 
 
 class PoolObjective(NamedTuple):
-    """Sums over the rows of a pool, with equal weight.
+    """Sums over the rows of a pool, with equal weights.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class PoolObjective(NamedTuple):
 def pool_objective(
     pool: PoolBlocks, loss: Loss, smoother: UpdatedSmoother, form: NewRowForm, added: Tensor
 ) -> PoolObjective:
-    """Sum the loss, and what its derivative needs, over all rows of a pool.
+    """Sum the loss and the terms of its derivative over all rows of a pool.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def pool_objective(
     loss : Loss
     smoother : UpdatedSmoother
     form : NewRowForm
-        Of the core, which says how rows are whitened.
+        Form of the core, which determines how rows are whitened.
     added : bool tensor of shape (n_pool,)
         Rows that were added to the core.
 
@@ -87,7 +88,7 @@ def pool_objective(
 
 
 def pool_loss(pool: PoolBlocks, loss: Loss, smoother: UpdatedSmoother, added: Tensor) -> float:
-    """Sum the loss over all rows of a pool, of which those ``added`` are left out one at a time."""
+    """Sum the loss over all rows of a pool; ``added`` rows are left out one at a time."""
     total = 0.0
     for rows, features, targets in pool:
         inside = added[rows]

@@ -1,9 +1,9 @@
-"""Weighted ridge models, factorized, and what is asked of the factorization.
+"""Factorizations of weighted ridge models, and the quantities computed from them.
 
-A `Smoother` answers with residuals, leverages and sums over the hat matrix that leave out a row's
-own group. `PrimalSmoother` factorizes a p x p matrix over blocks of rows, `DualSmoother` an n x n
-matrix. High-leverage rows and groups are treated apart, so that no digits are lost; where a dtype
-still falls short, `InsufficientPrecisionError` says so.
+A `Smoother` computes residuals, leverages, and sums over the hat matrix that exclude a row's own
+group. `PrimalSmoother` factorizes a p x p matrix over blocks of rows, `DualSmoother` an n x n
+matrix. High-leverage rows and groups are handled separately, so that no digits are lost. If a dtype
+is still not precise enough, `InsufficientPrecisionError` is raised.
 """
 
 from skdiva.loo.ridge._cross_sums import cross_sums, total_sums

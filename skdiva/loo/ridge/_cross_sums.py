@@ -1,17 +1,18 @@
-"""Cross sums of the hat matrix: two sums over all rows outside one's own group.
+"""Cross sums of the hat matrix: two sums over all rows outside a row's own group.
 
 With J the group of row j, and whitened rows T (H = T T'):
 
     first_j  = sum_{i not in J} H_ji P_i                                  (k,)
     second_j = sum_{I != J} <sum_{i in I} H_ji P_i, sum_{i in I} H_ji V_i>   scalar
 
-Both come from sums over *all* rows, B = T'P and M = sum_I T_I' P_I V_I' T_I, from which the own
-group is subtracted again. For a high-leverage row (leverage near 1, as outlier detection looks for)
-that subtraction would leave nothing but rounding. High-leverage groups therefore stay out of B and
-M: what they contribute to the other rows is summed explicitly, and the entries of their own group
-are never added. They are the groups that all but determine their predictions (the largest
-eigenvalue of S H_II S is above a half), or lie far out without determining anything, at a large
-penalty or at weight zero. There are few: the eigenvalues add up to q.
+Both are computed from sums over *all* rows, B = T'P and M = sum_I T_I' P_I V_I' T_I, by subtracting
+the terms of the row's own group. For a high-leverage row (leverage near 1, as is typical of
+outliers) only rounding errors would remain. High-leverage groups are therefore excluded from B and
+M. Their contributions to other rows are summed explicitly, and the terms of their own group are
+never added. A group has high leverage if it nearly determines its own predictions (the largest
+eigenvalue of S H_II S is above 1/2, with S = diag(sqrt(a_I))). It also counts as such if it is far
+from the other rows but does not determine its predictions, because the penalty is large or its
+weight is zero. There are only a few of these groups, because all eigenvalues sum to at most q.
 """
 
 import torch
@@ -21,9 +22,9 @@ from skdiva.loo.ridge import _products as products
 from skdiva.loo.rows import Block, RowBlocks
 
 _DETERMINING = 0.5
-_FAR = {torch.float32: 1e3, torch.float64: 1e6}  # leverage of the group, over the median
+_FAR = {torch.float32: 1e3, torch.float64: 1e6}  # leverage of a group, relative to the median
 _POWER_STEPS = 4
-_CHUNK_ELEMENTS = 2**22  # products of long groups held at a time
+_CHUNK_ELEMENTS = 2**22  # number of elements of the products of long groups in memory at a time
 
 
 def total_sums(whitened: RowBlocks, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,12 +47,12 @@ def total_sums(whitened: RowBlocks, first: Tensor, second: Tensor) -> tuple[Tens
 
 
 def _group_factors(block: Block, t: Tensor, p: Tensor, v: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Pairs of factors whose products, summed, are the symmetric share of M of a block's groups."""
+    """Pairs of factors whose products sum to the symmetrized contribution of a block to M."""
     p, v, grouped = block.stack(p), block.stack(v), block.stack(t)
     if block.group_size <= p.shape[-1]:
         own = (p @ v.mT + v @ p.mT) / 2
         return [(t, (own @ grouped).reshape(t.shape))]
-    # Long groups: their share has rank k, less than their number of rows.
+    # Long groups: their contribution has rank k, which is less than their number of rows.
     left, right = ((grouped.mT @ x).transpose(0, 1).flatten(1).T for x in (p, v))
     return [(left, right / 2), (right, left / 2)]
 
@@ -59,16 +60,16 @@ def _group_factors(block: Block, t: Tensor, p: Tensor, v: Tensor) -> list[tuple[
 def cross_sums(
     whitened: RowBlocks, first: Tensor, second: Tensor, leverage: Tensor, sample_weight: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Both sums at every training row.
+    """Both cross sums for every training row.
 
     Parameters
     ----------
     whitened : RowBlocks
-        T (n, q).
+        Whitened rows T (n, q).
     first, second : tensors of shape (n, k)
         P and V.
     leverage : tensor of shape (n,)
-        h_i.
+        Leverages h_i.
     sample_weight : tensor of shape (n,)
 
     Returns
@@ -110,7 +111,7 @@ def _subtract_groups(
     out_first: Tensor,
     out_second: Tensor,
 ) -> None:
-    """Subtract the own groups' terms from both sums of a block."""
+    """Subtract the terms of each row's own group from both sums of a block."""
     t, p, v = block.stack(whitened), block.stack(first), block.stack(second)
     hat_first, hat_second = ((t @ (t.mT @ x)).reshape(first.shape) for x in (p, v))
     out_first.sub_(hat_first)
@@ -123,9 +124,9 @@ def high_leverage(whitened: RowBlocks, leverage: Tensor, sample_weight: Tensor) 
     Parameters
     ----------
     whitened : RowBlocks
-        T (n, q).
+        Whitened rows T (n, q).
     leverage : tensor of shape (n,)
-        h_i.
+        Leverages h_i.
     sample_weight : tensor of shape (n,)
     """
     distance, share = leverage, sample_weight * leverage
@@ -141,7 +142,7 @@ def high_leverage(whitened: RowBlocks, leverage: Tensor, sample_weight: Tensor) 
 def _largest_eigenvalue(
     block: Block, whitened: Tensor, share: Tensor, weight: Tensor
 ) -> tuple[Tensor]:
-    """Largest eigenvalue of S H_II S of every row's group, from below, by power iteration."""
+    """Lower bound on the largest eigenvalue of S H_II S of each row's group (power iteration)."""
     if block.group_size == 1:
         return (share,)
     t, a = block.stack(whitened), block.stack(weight)
@@ -157,7 +158,7 @@ def _largest_eigenvalue(
 
 
 class HighLeverageGroups:
-    """Sums over the rows of high-leverage groups, to be added to those over all other rows.
+    """Contributions of high-leverage groups to the cross sums of all other rows.
 
     Parameters
     ----------
@@ -187,7 +188,7 @@ class HighLeverageGroups:
     def _add_long(
         self, block: Block, positions: Tensor, whitened: Tensor, first: Tensor, second: Tensor
     ) -> None:
-        """Keep T_I' P_I and T_I' V_I, (q, 2k), of the high-leverage groups in a block."""
+        """Store T_I' P_I and T_I' V_I, (q, 2k), of the high-leverage groups in a block."""
         for start in positions[:: block.group_size].tolist():
             rows = slice(start, start + block.group_size)
             t = whitened[start - block.start : rows.stop - block.start]
@@ -196,7 +197,7 @@ class HighLeverageGroups:
             self.factors.append(t.T @ torch.cat([first[rows], second[rows]], dim=1))
 
     def add_to(self, block: Block, whitened: Tensor, out_first: Tensor, out_second: Tensor) -> None:
-        """Add both sums to those of the rows in ``block``."""
+        """Add the contributions to both sums of the rows in ``block``."""
         if len(self.unit):
             self._add_short(block, whitened, out_first, out_second)
         if self.factors:

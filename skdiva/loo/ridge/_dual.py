@@ -1,10 +1,10 @@
 """Weighted ridge factorized over samples, n x n, for more features than rows.
 
-With s = sqrt(a) on the rows of positive weight, K the Gram matrix of the rows centered by their
-weighted mean, and S = s K s + alpha I, the residual operator I - s H s is alpha S^-1: leverages
-near 1 come out without subtraction. The unpenalized intercept removes the direction s. In exact
-arithmetic S s = alpha s already; S' = S + mu s s' moves that direction away from the small
-eigenvalues, and
+Let s = sqrt(a) for the rows of positive weight, K the Gram matrix of the rows centered by their
+weighted mean, and S = s K s + alpha I. The residual operator I - s H s is alpha S^-1, so that
+1 - leverage is computed without subtraction, even for leverages near 1. The unpenalized intercept
+removes the direction s. In exact arithmetic S s = alpha s already holds. S' = S + mu s s' moves
+this direction away from the small eigenvalues, and
 
     I - s H s = alpha S'^-1 - [alpha / (alpha + mu sum a)] s s' / sum a.
 """
@@ -27,14 +27,14 @@ from skdiva.loo.rows import RowBlocks
 
 
 class DualSmoother(HatMatrixSmoother, AffineSmoother):
-    """A weighted ridge model that answers as `Smoother` demands; H is formed, n x n.
+    """Smoother of a weighted ridge model that forms the n x n hat matrix.
 
     Parameters
     ----------
     rows : RowBlocks
-        Features (n, p), meant for p > n.
+        Features (n, p), typically with p > n.
     sample_weight : tensor of shape (n,)
-        Non-negative. Rows of weight zero are predicted, but not trained on.
+        Non-negative weights. Rows of weight zero are predicted, but not trained on.
     alpha : float
         Ridge penalty, positive.
     fit_intercept : bool
@@ -52,7 +52,7 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         self._root = self.sample_weight[self._training].sqrt()
         gram = self._gram_with(self.rows.read(slice(0, rows.n_rows)))
         operator = self._factorize(gram[self._training][:, self._training])
-        # Rounding errors are relative to what the intercept's correction was subtracted from.
+        # Rounding errors are relative to the diagonal before the intercept was subtracted.
         shares = operator.diagonal() / (self.alpha * self._inverse.diagonal())
         require_residual_share(float(shares.min()), self.dtype, RESOLUTION[self.dtype])
         self.one_minus_leverage = torch.ones_like(self.sample_weight)
@@ -69,7 +69,7 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         return torch.cat(parts, dim=1)
 
     def _factorize(self, gram: Tensor) -> Tensor:
-        """Return I - s H s of the training rows, (n, n), and keep S'^-1."""
+        """Return I - s H s of the training rows, (n, n), and store S'^-1."""
         root = self._root
         system = root[:, None] * gram * root
         mean_eigenvalue = float(system.diagonal().mean())
@@ -93,20 +93,20 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
             hat[training[:, None], zero] = across
             hat[zero[:, None], training] = across.T
             self._unexplained = self._unexplained_rows(solution)
-            # z' C z = |unexplained|^2 / alpha + |solution|^2, where z' z - k' S^-1 k would cancel.
+            # z' C z = |unexplained|^2 / alpha + |solution|^2; digits cancel in z' z - k' S^-1 k.
             within = self._unexplained @ self._unexplained.T / self.alpha + solution.T @ solution
             hat[zero[:, None], zero] = within + self._inverse_total
         return hat
 
     def _unexplained_rows(self, solution: Tensor) -> Tensor:
-        """Rows of weight zero (m, p) without the part that training rows explain: alpha C z."""
+        """Rows of weight zero (m, p) minus the part explained by training rows: alpha C z."""
         training, zero = (
             center_rows(self.rows.read(x), self.center) for x in (self._training, self._zero)
         )
         return zero - (self._root[:, None] * solution).T @ training
 
     def _hat_with(self, features: Tensor) -> Tensor:
-        """Return H between other rows (m, p) and the training rows, (m, n)."""
+        """Return H between new rows (m, p) and the training rows, (m, n)."""
         gram = self._gram_with(features.to(self.dtype))
         weighted = gram[:, self._training] * self._root
         hat = torch.empty_like(gram)
@@ -131,16 +131,16 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         return coef, mean - self.center @ coef.double()
 
     def predict(self, features: Tensor, targets: Targets) -> Tensor:
-        """Predictions (m, k) at other rows (m, p) of the model fitted to ``targets``."""
+        """Predictions (m, k) at new rows (m, p) of the model fitted to ``targets``."""
         values, mean = self.centered_targets(targets)
         return self._hat_with(features) @ (self.sample_weight[:, None] * values) + mean
 
     def adjoint(self, features: Tensor, values: Tensor) -> Tensor:
-        """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""
+        """sum_v H_jv values_v over new rows v (m, p), for every training row j, (n, k)."""
         return self._hat_with(features).T @ values.to(self.dtype)
 
     def adjoint_form(self, features: Tensor, values: Tensor) -> NewRowForm:
-        """Return the same sum as a form for rows j that belong to no group."""
+        """Return the sum of `adjoint` as a form for rows j that belong to no group."""
         values = values.to(self.dtype)
         moment = center_rows(features.to(self.dtype), self.center).T @ values
         training = self._root[:, None] * center_rows(self.rows.read(self._training), self.center)

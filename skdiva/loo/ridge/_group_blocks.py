@@ -1,12 +1,12 @@
-"""Blocks of the hat matrix that belong to single groups, and the left-out solve with them.
+"""Diagonal blocks of the hat matrix, one per group, and the solve that leaves a group out.
 
 For a group I, with S = diag(sqrt(a_I)) and H_II its own block of H,
 
     (I - H_II diag(a_I))^-1 = I + H_II S (I - S H_II S)^-1 S,
 
-which needs no division by a weight, so weights may be zero. I - S H_II S is symmetric and positive
-definite; a Cholesky pivot near zero says that the group alone determines its predictions.
-Arrays are stacks over groups of one size: (G, m, ...).
+which does not divide by a weight, so weights may be zero. I - S H_II S is symmetric and positive
+definite. A Cholesky pivot near zero means that the group alone determines its predictions. Arrays
+are stacked over groups of equal size: (G, m, ...).
 """
 
 import torch
@@ -16,7 +16,7 @@ from skdiva.loo.ridge._precision import cholesky_stack, require_residual_share
 
 
 def group_blocks(whitened: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """S (G, m), H_II and I - S H_II S (G, m, m) from whitened rows (G, m, q), H_II = T T'."""
+    """S (G, m), H_II = T T' and I - S H_II S (G, m, m), from whitened rows T (G, m, q)."""
     root, hat = weight.sqrt(), whitened @ whitened.mT
     operator = -root[:, :, None] * hat * root[:, None, :]
     operator.diagonal(dim1=-2, dim2=-1).add_(1)
@@ -45,10 +45,10 @@ def left_out_solve(
     values : tensor of shape (G, m, k)
     transposed : bool, default=False
     scale : 1 or tensor of shape (G, m), default=1.0
-        Size of the numbers that the operator's diagonal was computed from: 1 where leverages were
-        subtracted from 1.
+        Magnitude of the terms from which the diagonal of the operator was computed; 1 if leverages
+        were subtracted from 1.
     least : float, optional
-        Smallest Cholesky pivot, in units of ``scale``, that is accepted.
+        Smallest accepted Cholesky pivot, relative to ``scale``.
 
     Returns
     -------
@@ -71,9 +71,10 @@ def left_out_solve(
 def solve_whitened(
     whitened: Tensor, weight: Tensor, values: Tensor, *, transposed: bool = False
 ) -> Tensor:
-    """Do the same from whitened rows T (G, m, q), H_II = T T'.
+    """Apply the same operator as `left_out_solve`, from whitened rows T (G, m, q), H_II = T T'.
 
-    With more rows than columns by Woodbury: (I - T T' A)^-1 = I + T (I - T' A T)^-1 T' A.
+    If there are more rows than columns, the Woodbury identity is used:
+    (I - T T' A)^-1 = I + T (I - T' A T)^-1 T' A.
     """
     if whitened.shape[1] <= whitened.shape[2]:
         root, hat, operator = group_blocks(whitened, weight)

@@ -1,4 +1,4 @@
-"""Answers of a smoother whose hat matrix is formed, n x n."""
+"""Base class of smoothers that form the n x n hat matrix."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -14,14 +14,15 @@ from skdiva.loo.rows import Block
 
 
 class HatMatrixSmoother(Smoother):
-    """Part of a smoother that needs the hat matrix only.
+    """Base class with the methods of a smoother that need the hat matrix only.
 
-    A subclass sets the attributes of `Smoother`, and ``off_diagonal``.
+    Subclasses set the attributes of `Smoother`, and ``off_diagonal``.
 
     Attributes
     ----------
     off_diagonal : tensor of shape (n, n)
-        H with a diagonal of zeros: own terms are left out, never added and subtracted.
+        H with a diagonal of zeros, so that the terms of a row itself are never added and then
+        subtracted.
     """
 
     off_diagonal: Tensor
@@ -53,7 +54,7 @@ class HatMatrixSmoother(Smoother):
             operator = -root[:, :, None] * hat * root[:, None, :]
             operator.diagonal(dim1=-2, dim2=-1).copy_(share)
             hat.diagonal(dim1=-2, dim2=-1).copy_(leverage)
-            # Nothing was subtracted from 1: errors are relative to the diagonal itself.
+            # The diagonal was not subtracted from 1: errors are relative to the diagonal itself.
             solved = left_out_solve(
                 hat, operator, root, value,
                 transposed=transposed, scale=share, least=RESOLUTION[self.dtype],
@@ -62,7 +63,7 @@ class HatMatrixSmoother(Smoother):
         return out
 
     def cross_sums(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums over the rows outside one's own group; see ``Smoother``."""
+        """Return both cross sums; see `Smoother`."""
         total_first = torch.zeros_like(first)
         total_second = torch.zeros_like(self.leverage)
         for block, hat in self._other_columns():

@@ -1,14 +1,15 @@
 """High-leverage rows, excluded from the factorization and restored by a low-rank update.
 
-A row with a_i h_i near 1 (an outlier in the features) swamps a Gram matrix: 1 - a_i h_i and its
-residual would be differences of nearly equal numbers. The few such rows D are excluded. With t the
-rows whitened by the factorization of all *other* rows, U = (sqrt(a_D) t_D)' = X S Y' (thin SVD),
-C^-1 gains U U', and
+A row with a_i h_i near 1 (an outlier in the features) dominates a Gram matrix: 1 - a_i h_i and the
+residual of the row would be differences of nearly equal numbers. The few such rows D are excluded.
+Let t be the rows whitened by the factorization of all *other* rows, and let
+U = (sqrt(a_D) t_D)' = X S Y' (thin SVD). Then U U' is added to C^-1, and
 
     H = t (I + U U')^-1 t' = t (I - X X') t' + (t X) (1 + S^2)^-1 (t X)',
 
-so rows are whitened in q + d coordinates: t without its part along X, and t X (1 + S^2)^-1/2. No
-difference of large numbers is left: the first part of a row in D is exactly 0, and
+Rows are therefore whitened in q + d coordinates: t without its component along X, followed by
+t X (1 + S^2)^-1/2. Large numbers are no longer subtracted: the first part of a row in D is exactly
+0, and
 
     I - sqrt(a_D) H_DD sqrt(a_D) = Y (1 + S^2)^-1 Y'.
 """
@@ -27,9 +28,9 @@ class HighLeverageRows:
     positions : int64 tensor of shape (d,)
         Positions in visiting order.
     whitened : tensor of shape (d, q)
-        Their rows, whitened by the factorization of the other rows.
+        These rows, whitened by the factorization of the other rows.
     weight : tensor of shape (d,)
-        Their weights, positive.
+        Weights of these rows, positive.
     """
 
     def __init__(self, positions: Tensor, whitened: Tensor, weight: Tensor):
@@ -46,19 +47,19 @@ class HighLeverageRows:
         self.whitened[:, whitened.shape[1] :] = left * (singular * self.shrink) / self._root
 
     def extend(self, out: Tensor) -> None:
-        """Complete whitened rows in place: ``out`` (m, q + d) holds t in its first q columns."""
+        """Complete whitened rows ``out`` (m, q + d) in place; its first q columns contain t."""
         width = self.directions.shape[1]
         along = out[:, :width] @ self.directions.T
         out[:, :width].addmm_(along, self.directions, alpha=-1)
         torch.mul(along, self.shrink, out=out[:, width:])
 
     def contract(self, coef: Tensor) -> Tensor:
-        """Coefficients (q, k) for t from coefficients (q + d, k) for extended rows."""
+        """Convert coefficients (q + d, k) for extended rows to coefficients (q, k) for t."""
         width = self.directions.shape[1]
         return self._with_part_along(coef[:width], self.shrink[:, None] * coef[width:])
 
     def _with_part_along(self, values: Tensor, along: Tensor) -> Tensor:
-        """Give ``values`` (q, k) the part ``along`` (d, k) along the directions."""
+        """Replace the component of ``values`` (q, k) along the directions by ``along`` (d, k)."""
         return values + self.directions.T @ (along - self.directions @ values)
 
     def residuals(self, values: Tensor, others_moment: Tensor) -> Tensor:
@@ -67,19 +68,19 @@ class HighLeverageRows:
         Parameters
         ----------
         values : tensor of shape (d, k)
-            Their targets.
+            Targets of these rows.
         others_moment : tensor of shape (q + d, k)
             T' diag(a) Y over all other rows.
         """
         width = self.directions.shape[1]
-        # Back to the coordinates t: along the directions undo the shrinking.
+        # Convert to the coordinates t by undoing the shrinkage along the directions.
         along = others_moment[width:] / self.shrink[:, None]
         moment = self._with_part_along(others_moment[:width], along)
         left_out = self._others_whitened @ moment - values
         return (self.operator @ (self._root * left_out)) / self._root
 
     def inside(self, block: Block) -> Tensor:
-        """Mask (d,) of those that are in a block."""
+        """Mask (d,) of the high-leverage rows that are in a block."""
         return (self.positions >= block.start) & (self.positions < block.stop)
 
     def write_operator(self, block: Block, operator: Tensor) -> Tensor:
@@ -88,7 +89,8 @@ class HighLeverageRows:
         Returns
         -------
         tensor of shape (G, m)
-            Size of the numbers each diagonal entry came from: 1, or for high-leverage rows itself.
+            Magnitude of the terms from which each diagonal entry was computed: 1, or the entry
+            itself for high-leverage rows.
         """
         inside = self.inside(block)
         place = self.positions[inside] - block.start

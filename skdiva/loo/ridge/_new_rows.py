@@ -1,11 +1,11 @@
-"""Predictions and derivatives for rows outside the training set, whose weight of zero may grow.
+"""Predictions, and derivatives at weight zero, for rows outside the training set.
 
-For a row (z, t) at weight zero that is not validated on (paper section 3.4, Extend),
+For a row (z, t) of weight zero that is not in the loss (paper section 3.4, Extend),
 
     dL/da = - <sum_i h_i P_i, e> - sum_I <sum_{i in I} h_i P_i, sum_{i in I} h_i V_i>,
 
-with h_i = z' C z_i, e the residual of the row, and P, V as in ``FittedRidge``. Both sums are forms
-in a short vector of the row, so any number of new rows costs two products.
+with h_i = z' C z_i, e the residual of the row, and P, V as in ``FittedRidge``. The first term is
+linear and the second quadratic in the whitened row, so new rows cost only two matrix products.
 """
 
 from typing import NamedTuple
@@ -17,14 +17,15 @@ from skdiva.loo._targets import Targets
 from skdiva.loo.ridge._products import center_rows, quadratic_form, triangular_half
 from skdiva.loo.rows import Budget
 
-# Products into rows that start at other multiples of numbers take up to half as long again.
+# Row starts are aligned to this many numbers; otherwise matrix products take up to 50 % longer.
 _ALIGNMENT = 16
 
 
 class RidgeModel(NamedTuple):
-    """A fitted ridge model of a row z: (z - center)' coef + constant.
+    """A fitted ridge model, which predicts (z - center)' coef + constant for a row z.
 
-    Centered: coefficients in float32 times features with a large mean would lose digits.
+    Rows are centered, because coefficients in float32 times features with a large mean would lose
+    digits.
     """
 
     center: Tensor  # (p,), float64
@@ -32,7 +33,7 @@ class RidgeModel(NamedTuple):
     constant: Tensor  # (k,), float64
 
     def predict(self, features: Tensor) -> Tensor:
-        """Predictions (m, k), float64, at rows (m, p), initial outputs not added."""
+        """Predictions (m, k) in float64 at rows (m, p), without the initial outputs."""
         return center_rows(features.to(self.coef.dtype), self.center) @ self.coef + self.constant
 
     def residuals(self, features: Tensor, targets: Targets) -> Tensor:
@@ -42,9 +43,10 @@ class RidgeModel(NamedTuple):
 
 
 class NewRowForm(NamedTuple):
-    """Derivative with respect to the weight, at zero, as a form in the features of a row.
+    """Derivative with respect to the weight of a new row, at zero, as a form in its features.
 
-    With t = (z - center) projection + offset, derivative = - <t' first, e> - t' second t.
+    For a row with features z and residual e, and t = (z - center) projection + offset, the
+    derivative is - <t' first, e> - t' second t.
 
     Attributes
     ----------
@@ -64,7 +66,7 @@ class NewRowForm(NamedTuple):
 
     @classmethod
     def linear(cls, center: Tensor, coef: Tensor, constant: Tensor) -> "NewRowForm":
-        """Form of derivative - <(z - center)' coef + constant, e>, coef (p, k), constant (k,)."""
+        """Form of - <(z - center)' coef + constant, e>, with coef (p, k) and constant (k,)."""
         first = torch.eye(len(constant), dtype=coef.dtype, device=coef.device)
         return cls(center, coef, constant, first, torch.zeros_like(first))
 

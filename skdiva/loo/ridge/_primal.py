@@ -4,14 +4,14 @@ Objective: minimize over W and an unpenalized intercept
 
     sum_i a_i |z_i' W + intercept - y_i|^2 + alpha |W|^2.
 
-With the weighted mean of Z subtracted, the intercept decouples: C^-1 = Z' diag(a) Z + alpha I =
-L L' on the centered rows, and the intercept adds 1 / sum(a) to every entry of the hat matrix H.
-Every answer is a product of whitened rows T with H = T T',
+If the weighted mean of Z is subtracted, the intercept decouples: C^-1 = Z' diag(a) Z + alpha I =
+L L' for the centered rows, and the intercept adds 1 / sum(a) to every entry of the hat matrix H.
+All results are products of whitened rows T with H = T T',
 
     t_i = (L^-1 (z_i - mean), 1 / sqrt(sum a)).
 
-They are kept if they fit into memory, and computed anew on each visit otherwise. High-leverage rows
-stay out of the factorization (``_high_leverage_rows.py``).
+The whitened rows are kept if the memory budget allows it, and recomputed on each visit otherwise.
+High-leverage rows are excluded from the factorization (see ``_high_leverage_rows.py``).
 """
 
 import torch
@@ -27,19 +27,19 @@ from skdiva.loo.ridge._precision import cholesky, require_residual_share
 from skdiva.loo.ridge._smoother import AffineSmoother
 from skdiva.loo.rows import Block, RowBlocks
 
-# 1 - leverage below which subtraction from 1 costs digits that are wanted.
+# 1 - leverage below which subtraction from 1 loses too many digits.
 _HIGH_LEVERAGE = {torch.float32: 0.05, torch.float64: 1e-5}
 
 
 class PrimalSmoother(AffineSmoother):
-    """A weighted ridge model of rows ``Z`` (n, p), ready to answer leave-one-out questions.
+    """Smoother of a weighted ridge model that factorizes a p x p matrix.
 
     Parameters
     ----------
     rows : RowBlocks
-        Features; all row arrays are in their visiting order.
+        Features Z (n, p). All row arrays are in their visiting order.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
     alpha : float or tensor of shape (p,)
         Ridge penalty, positive; or one per column, zero for columns without a penalty.
     fit_intercept : bool
@@ -56,7 +56,7 @@ class PrimalSmoother(AffineSmoother):
         checked = self.one_minus_leverage
         positions = torch.nonzero(checked < _HIGH_LEVERAGE[self.dtype])[:, 0]
         most = min(max(8, self._width // 8), (len(checked) - len(positions)) // 2)
-        # More high-leverage rows than these are not worth a second factorization.
+        # With more high-leverage rows than that, a second factorization is not worthwhile.
         if 0 < len(positions) <= most:
             self._factorize(rows, sample_weight, alpha, positions)
             checked = self.one_minus_leverage.index_fill(0, positions, 1.0)
@@ -69,7 +69,7 @@ class PrimalSmoother(AffineSmoother):
         alpha: float | Tensor,
         excluded: Tensor | None,
     ) -> None:
-        """Factorize all rows but those at ``excluded``; whiten all."""
+        """Factorize all rows except those at ``excluded``, and whiten all rows."""
         if excluded is not None:
             sample_weight = sample_weight.index_fill(0, excluded, 0.0)
         self.center = products.weighted_center(rows, sample_weight, self.fit_intercept)
@@ -99,7 +99,7 @@ class PrimalSmoother(AffineSmoother):
             self.one_minus_leverage[self._high.positions] = self._high.operator.diagonal()
 
     def _whiten(self, features: Tensor, out: Tensor) -> None:
-        """Write t of ``features`` (m, p) into ``out`` (m, q)."""
+        """Write the whitened rows of ``features`` (m, p) into ``out`` (m, q)."""
         n_columns = features.shape[1]
         centered = products.center_rows(features, self.center)
         products.multiply_upper(centered, self._inverse.T, out[:, :n_columns])
@@ -108,7 +108,7 @@ class PrimalSmoother(AffineSmoother):
             self._high.extend(out)
 
     def whitened_fit(self, targets: Targets) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Fit the whitened rows.
+        """Fit the model to the whitened rows.
 
         Returns
         -------
@@ -141,7 +141,7 @@ class PrimalSmoother(AffineSmoother):
         n_columns = self._inverse.shape[0]
         plain = self._inverse.T @ coef[:n_columns]
         constant = (self._constant[:, None] * coef[n_columns:]).sum(dim=0)
-        # Summed in this order: means of features may be large, and cancel.
+        # Summed in this order, because the means of the features may be large and cancel.
         return plain, mean + (constant.double() - self.center @ plain.double())
 
     def residuals(self, targets: Targets) -> Tensor:
@@ -158,24 +158,24 @@ class PrimalSmoother(AffineSmoother):
         return residuals
 
     def predict(self, features: Tensor, targets: Targets) -> Tensor:
-        """Predictions (m, k) at other rows (m, p) of the model fitted to ``targets``."""
+        """Predictions (m, k) at new rows (m, p) of the model fitted to ``targets``."""
         coef, intercept = self.coefficients(targets)
         constant = intercept + self.center @ coef.double()
         return products.center_rows(features.to(self.dtype), self.center) @ coef + constant
 
     def adjoint(self, features: Tensor, values: Tensor) -> Tensor:
-        """sum_v H_jv values_v over other rows v (m, p), for every training row j: (n, k)."""
+        """sum_v H_jv values_v over new rows v (m, p), for every training row j, (n, k)."""
         total = self.moment(features, values)
         return self.whitened.map(lambda _, t: (t @ total,))[0]
 
     def adjoint_form(self, features: Tensor, values: Tensor) -> NewRowForm:
-        """The same sum as a form for rows j that belong to no group."""
+        """Return the sum of `adjoint` as a form for rows j that belong to no group."""
         total = self.moment(features, values)
         projection, offset = self.affine()
         return NewRowForm.linear(self.center, projection @ total, offset @ total)
 
     def moment(self, features: Tensor, values: Tensor) -> Tensor:
-        """sum_v t_v values_v' over other rows, (q, k)."""
+        """sum_v t_v values_v' over new rows v, (q, k)."""
         step = max(block.stop - block.start for block in self.layout.blocks)
         total = values.new_zeros((), dtype=self.dtype)
         for part, value in zip(features.split(step), values.split(step), strict=True):
@@ -183,7 +183,7 @@ class PrimalSmoother(AffineSmoother):
         return total
 
     def whiten(self, features: Tensor) -> Tensor:
-        """Whitened rows (m, q) of other rows (m, p)."""
+        """Whitened rows (m, q) of new rows (m, p)."""
         features = features.to(self.dtype)
         out = features.new_empty((len(features), self.whitened.n_columns))
         self._whiten(features, out)
@@ -211,18 +211,18 @@ class PrimalSmoother(AffineSmoother):
         return self._high is not None and bool(self._high.inside(block).any())
 
     def group_blocks(self, block: Block, whitened: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-        """S, H_II, I - S H_II S and the size of its diagonal's terms, for the block's groups."""
+        """S, H_II, I - S H_II S and the magnitude of its diagonal terms, for a block's groups."""
         root, hat, operator = group_blocks(whitened, weight)
         if self._high is None:
             return root, hat, operator, torch.ones_like(root)
         return root, hat, operator, self._high.write_operator(block, operator)
 
     def cross_sums(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums over the rows outside one's own group; see ``Smoother``."""
+        """Return both cross sums; see `Smoother`."""
         return cross_sums(self.whitened, first, second, self.leverage, self.sample_weight)
 
     def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
-        """The same sums over all rows, as a form for rows that belong to no group."""
+        """Return both cross sums, over all rows, as a form for rows that belong to no group."""
         total_first, total_second = total_sums(self.whitened, first, second)
         projection, offset = self.affine()
         return NewRowForm(self.center, projection, offset, total_first, total_second)

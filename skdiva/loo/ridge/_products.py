@@ -1,8 +1,8 @@
 """Weighted means, Gram matrices and moments of centered rows, and triangular products.
 
-Centering rows and targets by their weighted means makes the intercept drop out. Products that are
-symmetric or triangular are halved until at most ``LEAF`` columns are left: in the limit they take
-half the work of plain products, and most of it is in large plain products.
+Centering rows and targets by their weighted means eliminates the intercept. Symmetric and
+triangular products are split in halves recursively, until at most ``LEAF`` columns are left. In the
+limit they take half the work of general products, and most of it is in large general products.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from skdiva.loo._targets import Targets
 from skdiva.loo.rows import Budget, RowBlocks
 
-LEAF = 128  # columns; narrower products leave the processor's matrix units idle
+LEAF = 128  # columns; narrower matrix products use the hardware inefficiently
 
 
 def weighted_center(rows: RowBlocks, sample_weight: Tensor, fit_intercept: bool) -> Tensor:
@@ -28,7 +28,7 @@ def weighted_center(rows: RowBlocks, sample_weight: Tensor, fit_intercept: bool)
 
 
 def center_rows(features: Tensor, center: Tensor) -> Tensor:
-    """Subtract ``center`` (float64), in two parts: rounding it would leave an offset in float32."""
+    """Subtract ``center`` (float64) in two parts, as rounding it to float32 leaves an offset."""
     high = center.to(features.dtype)
     centered = features - high
     low = center - high
@@ -36,7 +36,7 @@ def center_rows(features: Tensor, center: Tensor) -> Tensor:
 
 
 def weighted_gram(rows: RowBlocks, sample_weight: Tensor, center: Tensor) -> Tensor:
-    """Gram matrix (p, p) of the centered rows, weighted."""
+    """Weighted Gram matrix (p, p) of the centered rows."""
 
     def add(total, _, features, weight):
         scaled = center_rows(features, center).mul_(weight.sqrt()[:, None])
@@ -52,9 +52,9 @@ def weighted_target_mean(
     fit_intercept: bool,
     budget: Budget = Budget(),  # noqa: B008 - it is frozen
 ) -> Tensor:
-    """Weighted mean of what the ridge model is fitted to, (k,), float64; zeros if no intercept.
+    """Weighted mean (k,) of targets minus initial outputs, float64; zeros without an intercept.
 
-    Fitting centered targets keeps residuals exact when the mean is large.
+    Fitting centered targets keeps residuals accurate if the mean is large.
     """
     total = torch.zeros(targets.n_outputs, dtype=torch.float64, device=sample_weight.device)
     if fit_intercept:
@@ -83,7 +83,7 @@ def add_symmetric_product(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
     n_columns = total.shape[0]
     if n_columns <= LEAF:
         return total.addmm_(left.T, right)
-    # A multiple of LEAF: aligned halves, and no sliver when one column (the intercept) is added.
+    # A multiple of LEAF, which aligns the halves and avoids a narrow part for an intercept column.
     half = -(-n_columns // (2 * LEAF)) * LEAF
     total[:half, half:].addmm_(left[:, :half].T, right[:, half:])
     for part in (slice(0, half), slice(half, n_columns)):
@@ -92,7 +92,7 @@ def add_symmetric_product(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
 
 
 def mirror_upper(matrix: Tensor) -> Tensor:
-    """Fill the lower triangle from the upper one."""
+    """Return the symmetric matrix with the upper triangle of ``matrix``."""
     upper = torch.triu(matrix)
     return upper + torch.triu(matrix, 1).T
 

@@ -1,7 +1,7 @@
-"""Smoothers: the answers that a factorized weighted ridge model must give.
+"""Smoothers: the common interface of factorized weighted ridge models.
 
-Leave-one-out predictions and the dataset derivative (``FittedRidge``) are written once against this
-protocol.
+``FittedRidge`` computes leave-one-out predictions and the dataset derivative from this interface
+alone.
 """
 
 from abc import ABC, abstractmethod
@@ -15,9 +15,10 @@ from skdiva.loo.rows import Layout
 
 
 class Smoother(ABC):
-    """A fitted weighted ridge model. H = Z C Z', plus 1 / sum(a) where there is an intercept.
+    """Abstract factorized weighted ridge model.
 
-    Row arrays are in visiting order (``Layout``); k is the number of outputs.
+    The hat matrix is H = Z C Z', plus 1 / sum(a) if there is an intercept. Row arrays are in
+    visiting order (see `Layout`), and k is the number of outputs.
 
     Attributes
     ----------
@@ -25,9 +26,9 @@ class Smoother(ABC):
     dtype : torch.dtype
     sample_weight : tensor of shape (n,)
     leverage : tensor of shape (n,)
-        h_i = H_ii.
+        Leverages h_i = H_ii.
     one_minus_leverage : tensor of shape (n,)
-        1 - a_i h_i, free of cancellation where possible.
+        1 - a_i h_i, computed without cancellation where possible.
     """
 
     layout: Layout
@@ -46,19 +47,21 @@ class Smoother(ABC):
 
     @abstractmethod
     def cross_sums(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums over the rows outside one's own group, for P = ``first`` and V = ``second`` (n, k).
+        """Return two sums for every row j, over the rows outside its own group J.
 
-        sum_{i not in J} H_ji P_i, shape (n, k), and
-        sum_{I != J} <sum_{i in I} H_ji P_i, sum_{i in I} H_ji V_i>, shape (n,).
+        With P = ``first`` and V = ``second``, both (n, k), these are
+
+            sum_{i not in J} H_ji P_i, shape (n, k), and
+            sum_{I != J} <sum_{i in I} H_ji P_i, sum_{i in I} H_ji V_i>, shape (n,).
         """
 
     @abstractmethod
     def predict(self, features: Tensor, targets: Targets) -> Tensor:
-        """Predictions (m, k) at other rows (m, p)."""
+        """Predictions (m, k) at new rows (m, p)."""
 
     @abstractmethod
     def adjoint(self, features: Tensor, values: Tensor) -> Tensor:
-        """sum_v H_jv values_v over other rows v, for every training row j: (n, k)."""
+        """sum_v H_jv values_v over new rows v, for every training row j, (n, k)."""
 
     @abstractmethod
     def coefficients(self, targets: Targets) -> tuple[Tensor, Tensor]:
@@ -66,7 +69,7 @@ class Smoother(ABC):
 
 
 class AffineSmoother(Smoother):
-    """A smoother that knows its features, and so extends its sums to rows of no group."""
+    """Abstract smoother with known features, which can extend its sums to new rows."""
 
     @abstractmethod
     def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
