@@ -1,8 +1,9 @@
-"""Containers of all kinds (NumPy, pandas, polars, SciPy sparse, torch), and conversion to tensors.
+"""Functions for containers (NumPy, pandas, polars, SciPy sparse, torch) and conversion to tensors.
 
-Only this package knows about containers, devices and dtypes. Arrays that users pass become tensors
-of one dtype on one device, and results become NumPy arrays again. Importing the package loads
-neither torch nor pandas; the functions that create tensors are loaded on first use.
+All code that depends on the kind of container, device or dtype is in this package. Arrays passed by
+users are converted to tensors of one dtype on one device, and results are converted to NumPy
+arrays. Importing the package loads neither torch nor pandas; the functions that create tensors are
+loaded on first use.
 """
 
 from typing import TYPE_CHECKING

@@ -32,21 +32,21 @@ class Compute:
 
     @classmethod
     def choose(cls, device: str | None, dtype: str | None, *arrays: Any) -> Self:
-        """Choose from the parameters of an estimator and the arrays passed to it.
+        """Choose device and dtype from the parameters of an estimator and the input arrays.
 
         Parameters
         ----------
         device, dtype : str or None
-            The parameters, see `choose_device` and `choose_dtype`.
+            Parameters of the estimator, see `choose_device` and `choose_dtype`.
         *arrays : array-like
             The features first.
         """
-        # Input on a GPU is computed in float32 whatever the dtype of the features.
+        # For input on a GPU the dtype is float32, whatever the dtype of the features.
         follows_features = dtype is None and choose_dtype(None, None, *arrays) == "float64"
         return cls(choose_device(device, *arrays), choose_dtype(dtype, *arrays), follows_features)
 
     def following(self, features: Any) -> Self:
-        """Return the same device with the dtype of the features, unless the dtype was given."""
+        """Return a copy with the dtype of the features, unless the user gave a dtype."""
         if not self.follows_features:
             return self
         return replace(self, dtype=choose_dtype(None, features))
@@ -80,7 +80,7 @@ def choose_device(device: str | None, *arrays: Any) -> torch.device:
     Parameters
     ----------
     device : str or None
-        The device that the user asks for: 'cpu', 'cuda' or 'cuda:<index>'. If None, the device of
+        Device requested by the user: 'cpu', 'cuda' or 'cuda:<index>'. If None, the device of
         the first CUDA tensor among ``arrays``; if there is none, CUDA if available, otherwise the
         CPU.
     *arrays : array-like
@@ -124,7 +124,7 @@ def choose_dtype(dtype: str | None, *arrays: Any) -> str:
     Parameters
     ----------
     dtype : {'float32', 'float64'} or None
-        The dtype that the user asks for. If None, float32 if any of the arrays is a CUDA tensor or
+        Dtype requested by the user. If None, float32 if any of the arrays is a CUDA tensor or
         if the first one is of dtype float32, float16 or bfloat16, otherwise float64.
     *arrays : ndarray or tensor
         The features first.

@@ -42,13 +42,13 @@ class HostCopy:
 
 
 def is_tensor(array: Any) -> bool:
-    """Return whether ``array`` is a torch tensor; there are none before torch is imported."""
+    """Return whether ``array`` is a torch tensor, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
 
 
 def to_host(array: Any) -> Any:
-    """Return a tensor as a detached NumPy array; anything else is returned as it is."""
+    """Return a tensor as a detached NumPy array; anything else is returned unchanged."""
     if not is_tensor(array):
         return array
     array = array.detach().cpu()
@@ -178,7 +178,7 @@ def _append_sparse(parts: list) -> Any:
 
 
 def without_graph(array: Any) -> Any:
-    """Return a tensor detached, on its device; anything else is returned as it is."""
+    """Return a detached tensor on the same device; anything else is returned unchanged."""
     return array.detach() if is_tensor(array) else array
 
 
@@ -216,7 +216,7 @@ def row_index(*containers: Any) -> Any:
 
 
 def column_names(X: Any) -> list | None:
-    """Return the names of the columns of a dataframe, None for any other container."""
+    """Return the names of the columns of a dataframe; None for any other container."""
     return list(X.columns) if hasattr(X, "columns") else None
 
 
@@ -226,9 +226,9 @@ def get_column(X: Any, column: Any) -> Any:
 
 
 def column_dtypes(X: Any) -> list:
-    """Return the dtype of every column of a dataframe, or that of any other container, as a list.
+    """Return a list with the dtypes of a dataframe's columns, or the dtype of another container.
 
-    Strings of all lengths have the same dtype.
+    For strings, the dtype does not include the length.
     """
     if hasattr(X, "columns"):
         return list(X.dtypes)
@@ -252,7 +252,7 @@ def take_rows(container: Any, positions: Any) -> Any:
 
 
 def has_categories(X: Any) -> bool:
-    """Return whether ``X`` is a dataframe of pandas or polars with columns that are not numeric.
+    """Return whether ``X`` is a pandas or polars dataframe with columns that are not numeric.
 
     Raises
     ------

@@ -1,9 +1,10 @@
 """Ridge penalty with the smallest leave-one-out squared error, from one factorization.
 
-With the eigenvectors V and eigenvalues d of the weighted, centered Gram matrix, rotated rows
-u_i = V' z_i give H_ij(alpha) = sum_q u_iq u_jq / (d_q + alpha) [+ 1 / sum(a)] for every alpha at
-once. Always by squared error, whatever the loss: the cross-entropy of ridge outputs falls when the
-outputs merely grow, and would run to the smallest penalty.
+Let V be the eigenvectors and d the eigenvalues of the weighted, centered Gram matrix. The rotated
+rows u_i = V' z_i give the hat matrix H_ij(alpha) = sum_q u_iq u_jq / (d_q + alpha) [+ 1 / sum(a)
+with an intercept] for every alpha. The penalty is always chosen by squared error, whatever the loss
+of the problem. The cross-entropy of ridge outputs decreases if the outputs merely become larger, so
+it would favor the smallest penalty.
 """
 
 import math
@@ -27,21 +28,22 @@ from skdiva.loo.ridge import (
 )
 from skdiva.loo.rows import Block, Layout, RowBlocks
 
-# In powers of ten, relative to the mean eigenvalue.
+# Exponents of ten, relative to the mean eigenvalue.
 _GRID = (-4.0, 2.0)
 _STEP = 0.5
 _EXTENSION = 2.0
 _LIMITS = {torch.float32: (-5.0, 6.0), torch.float64: (-9.0, 6.0)}
-_OUTPUTS_AT_ONCE = 512  # outputs times penalties predicted in one product
-_TIE = 1e-9  # relative: losses this close count as equal, and the larger penalty wins
+_OUTPUTS_AT_ONCE = 512  # number of outputs times penalties per matrix product
+_TIE = 1e-9  # losses are tied below this relative difference; the larger penalty is chosen
 
 
 class Penalty(NamedTuple):
-    """A ridge penalty and the squared error that it was chosen by.
+    """A ridge penalty and its squared error.
 
     Attributes
     ----------
     alpha : float
+        Ridge penalty.
     loss : float
         Mean leave-one-out (or validation) squared error, summed over outputs.
     """
@@ -51,14 +53,14 @@ class Penalty(NamedTuple):
 
 
 class Spectrum(ABC):
-    """Rotated rows and eigenvalues of one weighted ridge problem (visiting order).
+    """Eigenvalues and rotated rows of a weighted ridge problem, in visiting order.
 
-    A subclass sets the attributes.
+    Subclasses set the attributes.
 
     Attributes
     ----------
     eigenvalues : tensor of shape (q,)
-        Of the weighted Gram matrix of the centered rows.
+        Eigenvalues of the weighted Gram matrix of the centered rows.
     mean_eigenvalue : float
         Scale of the penalties; 0 if the features are constant.
     rows : RowBlocks
@@ -66,16 +68,16 @@ class Spectrum(ABC):
     moment : tensor of shape (q, k)
         Weighted moment of rotated rows and centered targets.
     weight, validation_weight : tensors of shape (n,)
-        Of the rows in training and in the loss.
+        Weights of the rows in training and in the loss.
     validation_total : float
         Sum of the weights of the samples in the loss.
     targets : Targets
     mean : tensor of shape (k,), float64
-        Is subtracted from the targets.
+        Mean that is subtracted from the targets.
     constant : float
-        The intercept's share of every entry of H.
+        Contribution of the intercept to the entries of H.
     validation : tuple or None
-        Validation set, if its mean error replaces the leave-one-out error.
+        Separate validation set. If given, its mean error replaces the leave-one-out error.
     """
 
     eigenvalues: Tensor
@@ -92,14 +94,14 @@ class Spectrum(ABC):
 
     @abstractmethod
     def whiten(self, rotated: Tensor, shrunk: Tensor) -> Tensor:
-        """Whitened rows at one penalty, from rotated ones and 1 / (eigenvalues + penalty)."""
+        """Whiten rotated rows for one penalty; ``shrunk`` is 1 / (eigenvalues + penalty)."""
 
     @abstractmethod
     def validation_losses(self, coef: Tensor, n_alphas: int) -> Tensor:
-        """Mean squared errors (n_alphas,) of the validation set, for coefficients (q, A k)."""
+        """Mean squared validation errors (A,), for coefficients (q, A k) of A penalties."""
 
     def losses(self, alphas: list[float]) -> list[float]:
-        """Mean squared error at every penalty; infinite where the dtype does not resolve it."""
+        """Mean squared error for every penalty; infinite if the dtype is not precise enough."""
         step = max(_OUTPUTS_AT_ONCE // self.moment.shape[1], 1)
         losses: list[float] = []
         for some in self.eigenvalues.new_tensor(alphas).split(step):
@@ -178,7 +180,7 @@ class RowSpectrum(Spectrum):
         decompose = self._decompose_wide if wide else self._decompose_tall
         self.eigenvalues, self.rotation = decompose(rows)
         total, weight_total = float(self.eigenvalues.sum()), float(sample_weight.double().sum())
-        # What is left of constant columns is the rounding error of their means.
+        # After centering, constant columns contain only the rounding errors of their means.
         rounding = (4 * torch.finfo(rows.dtype).eps) ** 2 * float(self.center.square().sum())
         constant = total <= rounding * weight_total
         self.mean_eigenvalue = 0.0 if constant else total / min(rows.n_rows, rows.n_columns)
@@ -195,7 +197,7 @@ class RowSpectrum(Spectrum):
         return eigenvalues.clamp_(min=0).to(rows.dtype), vectors.to(rows.dtype)
 
     def _decompose_wide(self, rows: RowBlocks) -> tuple[Tensor, Tensor]:
-        """Through the Gram matrix of the rows, (n, n): only that many directions have weight."""
+        """Decompose the smaller (n, n) Gram matrix, which has the same non-zero eigenvalues."""
         features = rows.read(slice(0, rows.n_rows))
         scaled = center_rows(features, self.center).mul_(self.weight.sqrt()[:, None])
         eigenvalues, vectors = torch.linalg.eigh(scaled @ scaled.T)
@@ -207,7 +209,7 @@ class RowSpectrum(Spectrum):
         torch.mm(center_rows(features, self.center), self.rotation, out=out)
 
     def whiten(self, rotated: Tensor, shrunk: Tensor) -> Tensor:
-        """Whitened rows at one penalty, from rotated ones and 1 / (eigenvalues + penalty)."""
+        """Whiten rotated rows for one penalty; ``shrunk`` is 1 / (eigenvalues + penalty)."""
         whitened = rotated * shrunk.sqrt()
         if not self.constant:
             return whitened
@@ -215,7 +217,7 @@ class RowSpectrum(Spectrum):
         return torch.cat([whitened, constant], dim=1)
 
     def validation_losses(self, coef: Tensor, n_alphas: int) -> Tensor:
-        """Mean squared errors (n_alphas,) of the validation set, for coefficients (q, A k)."""
+        """Mean squared validation errors (A,), for coefficients (q, A k) of A penalties."""
         assert self.validation is not None
         features, targets = self.validation
         total = torch.zeros(n_alphas, dtype=torch.float64, device=features.device)
@@ -230,28 +232,29 @@ class RowSpectrum(Spectrum):
 
 
 class SpectralProblem(Protocol):
-    """What the search of the penalty asks of a problem; see `RidgeProblem`."""
+    """Protocol of a problem whose penalty can be chosen; see `RidgeProblem`."""
 
     layout: Layout
     dtype: torch.dtype
 
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
-        """Decompose at the weights (visiting order)."""
+        """Return the spectrum for sample weights in visiting order."""
 
 
 @full_float32()
 def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
-    """Ridge penalty with the smallest LOO (or validation) squared error on a log grid.
+    """Choose the ridge penalty with the smallest squared error on a logarithmic grid.
 
-    The grid is relative to the mean eigenvalue of the weighted Gram matrix and grows while the best
-    value lies at its edge. Ties go to the larger penalty.
+    The error is that of leave-one-out predictions, or of a separate validation set. The grid is
+    relative to the mean eigenvalue of the weighted Gram matrix, and is extended while the best
+    penalty is at its edge. Of tied penalties, the largest is chosen.
 
     Parameters
     ----------
     problem : Problem or JointProblem
         Ridge problem.
     sample_weight : tensor of shape (n,)
-        Non-negative.
+        Non-negative weights.
 
     Returns
     -------
@@ -261,7 +264,7 @@ def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
     Raises
     ------
     ValueError
-        If no penalty on the grid leaves usable leave-one-out predictions.
+        If no penalty on the grid gives usable leave-one-out predictions.
     """
     weight = problem.layout.arrange(sample_weight)
     problem.layout.require_two_groups(weight)
@@ -277,7 +280,7 @@ def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
 
 
 def _search(spectrum: Spectrum, lowest: float, highest: float) -> Penalty | None:
-    """Best penalty, or None when the dtype resolves too little of the grid."""
+    """Best penalty; None if the dtype is not precise enough for the grid."""
     scale = spectrum.mean_eigenvalue
     if scale == 0:  # constant features: the penalty changes nothing
         return Penalty(1.0, spectrum.losses([1.0])[0])
@@ -294,7 +297,7 @@ def _search(spectrum: Spectrum, lowest: float, highest: float) -> Penalty | None
         for most in sorted(losses):
             if losses[most] <= smallest * (1 + _TIE):
                 best = most
-        first, last = 1.0, 0.0  # nothing more
+        first, last = 1.0, 0.0  # stop, unless the grid is extended
         if best == least > lowest:
             first, last = max(least - _EXTENSION, lowest), least - _STEP
         elif best == most < highest:

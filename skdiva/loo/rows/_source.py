@@ -1,7 +1,8 @@
-"""Row sources, and visits of their rows block by block.
+"""Row sources, and iteration over their rows in blocks.
 
-A `RowSource` is the protocol for rows of features. Everything that a primal factorization does to
-them is either a sum over rows (`RowBlocks.reduce`) or one result per row (`RowBlocks.map`).
+A `RowSource` is the interface to rows of features. Every operation of a primal factorization on
+these rows is either a sum over rows (`RowBlocks.reduce`) or has one result per row
+(`RowBlocks.map`).
 """
 
 from abc import ABC, abstractmethod
@@ -17,20 +18,21 @@ Rows = slice | Tensor
 
 
 class RowSource(ABC):
-    """Rows of features that can be read, any number of times.
+    """Abstract source of rows of features, which can be read any number of times.
 
-    Everything that a ridge problem does to its features is built on `read`. A subclass sets the
-    four attributes (by calling ``super().__init__``) and defines `read`; whether the rows are in
-    memory, in a file or computed is its own business.
+    Ridge problems access their features only through `read`. A subclass sets the four attributes by
+    calling ``super().__init__``, and defines `read`. The rows may be in memory, in a file, or
+    computed on demand.
 
     Parameters
     ----------
     n_rows, n_columns : int
         Shape of the features.
     dtype : torch.dtype
-        Floating dtype of the rows. Problems compute in it, unless it falls short.
+        Floating dtype of the rows. Problems compute in this dtype, or in float64 if it is not
+        precise enough.
     device : torch.device or str, default="cpu"
-        Where the rows are.
+        Device of the rows.
     """
 
     def __init__(
@@ -55,12 +57,12 @@ class RowSource(ABC):
         Returns
         -------
         tensor of shape (m, n_columns)
-            Of the source's dtype and device. It is not written to.
+            Rows in the dtype and on the device of the source. Callers do not modify them.
         """
 
 
 class InMemoryRows(RowSource):
-    """Rows of a tensor.
+    """Row source that reads from a tensor.
 
     Parameters
     ----------
@@ -78,12 +80,12 @@ class InMemoryRows(RowSource):
 
 
 def as_row_source(features: Tensor | RowSource) -> RowSource:
-    """Return a row source as it is, and a tensor (n, p) as a row source.
+    """Convert a tensor (n, p) to a row source; a row source is returned unchanged.
 
     Raises
     ------
     TypeError
-        If ``features`` is neither a floating tensor of two dimensions nor a row source.
+        If ``features`` is neither a two-dimensional floating tensor nor a row source.
     """
     if isinstance(features, RowSource):
         if features.dtype.is_floating_point:
@@ -102,7 +104,7 @@ def as_row_source(features: Tensor | RowSource) -> RowSource:
 
 
 class RowBlocks(ABC):
-    """Rows in visiting order.
+    """Rows that are read in visiting order, in blocks.
 
     Attributes
     ----------
@@ -110,11 +112,11 @@ class RowBlocks(ABC):
     budget : Budget
     n_rows, n_columns : int
     dtype : torch.dtype
-        Of the rows that a visit hands over.
+        Dtype of the rows.
     device : torch.device
     kept : bool
-        Whether a visit hands over memory of its own, which may be written to and is handed over
-        again at the next visit.
+        Whether the rows are stored in memory of this object. If so, functions may modify the blocks
+        that they get, and the modified rows are read on the next visit.
     """
 
     kept = False
@@ -133,13 +135,14 @@ class RowBlocks(ABC):
 
     @abstractmethod
     def read(self, rows: Rows) -> Tensor:
-        """Return the rows (m, n_columns) at a slice, or at positions, of the visiting order."""
+        """Return the rows (m, n_columns) at a slice, or at positions, in visiting order."""
 
     def reduce(self, function: Callable, *row_arrays: Tensor) -> tuple[Tensor, ...]:
-        """Fold ``function(total, block, rows, *arrays)`` over the blocks.
+        """Accumulate ``function(total, block, rows, *arrays)`` over the blocks.
 
-        ``total`` is None at the first block and what the function returned at later ones. The
-        result must be a tuple of sums, so that parts of the rows may be folded apart and added.
+        ``total`` is None for the first block, and the previous result of the function for later
+        blocks. The result must be a tuple of sums over rows, so that results for parts of the rows
+        can be added.
         """
         total = None
         for block in self.layout.blocks:
@@ -149,7 +152,10 @@ class RowBlocks(ABC):
         return total
 
     def map(self, function: Callable, *row_arrays: Tensor) -> list[Tensor]:
-        """Collect ``function(block, rows, *arrays)``, a tuple of one array per row each."""
+        """Concatenate the results of ``function(block, rows, *arrays)`` over the blocks.
+
+        The function returns a tuple of arrays with one entry per row of the block.
+        """
         outputs: list[Tensor] = []
         for block in self.layout.blocks:
             arrays = map(itemgetter(block.rows), row_arrays)
@@ -161,9 +167,10 @@ class RowBlocks(ABC):
         return outputs
 
     def transform(self, function: Callable, n_columns: int) -> "TransformedBlocks":
-        """Return the rows that ``function(rows, out)`` writes, row by row.
+        """Return rows transformed by ``function(rows, out)``, which writes its result to ``out``.
 
-        They are computed once and kept if the budget allows it, otherwise anew on every visit.
+        The function transforms each row separately. Results are computed once and kept if the
+        budget allows it; otherwise they are recomputed on every visit.
         """
         size = self.n_rows * n_columns * self.dtype.itemsize
         if not self.budget.keeps(size, self.device):
@@ -175,14 +182,14 @@ class RowBlocks(ABC):
 
 
 class SourceBlocks(RowBlocks):
-    """Rows of a source, brought into visiting order and into a dtype.
+    """Rows of a source in visiting order, converted to a dtype.
 
     Parameters
     ----------
     source : RowSource
     layout : Layout
     dtype : torch.dtype, default=None
-        None: that of the source.
+        If None, the dtype of the source.
     budget : Budget, default=Budget()
     """
 
@@ -197,12 +204,12 @@ class SourceBlocks(RowBlocks):
         self.source = source
 
     def read(self, rows: Rows) -> Tensor:
-        """Return the rows (m, n_columns) at a slice, or at positions, of the visiting order.
+        """Return the rows (m, n_columns) at a slice, or at positions, in visiting order.
 
         Raises
         ------
         ValueError
-            If the source returns something else than the rows that it was asked for.
+            If the source returns an array of the wrong shape.
         """
         order = self.layout.order
         part = self.source.read(rows if order is None else order[rows])
@@ -217,15 +224,15 @@ class SourceBlocks(RowBlocks):
 
 
 class TransformedBlocks(RowBlocks):
-    """Rows that a function has computed of other rows; some may be replaced afterwards."""
+    """Rows computed from other rows by a function; single rows may be replaced."""
 
     @abstractmethod
     def replace(self, positions: Tensor, values: Tensor) -> None:
-        """Hand over ``values`` (m, n_columns) for the rows at ``positions`` from now on."""
+        """Replace the rows at ``positions`` by ``values`` (m, n_columns)."""
 
 
 class _KeptBlocks(TransformedBlocks):
-    """Rows of a matrix in visiting order that was made here."""
+    """Transformed rows that are stored in memory, in visiting order."""
 
     kept = True
 
@@ -241,7 +248,7 @@ class _KeptBlocks(TransformedBlocks):
 
 
 class _ComputedBlocks(TransformedBlocks):
-    """Rows that a function computes of other rows on every visit."""
+    """Transformed rows that are recomputed on every visit."""
 
     def __init__(self, rows: RowBlocks, function: Callable, n_columns: int):
         super().__init__(rows.layout, rows.budget, n_columns, rows.dtype, rows.device)

@@ -1,8 +1,9 @@
-"""Rules that set the sample weights, on top of the leave-one-out answers.
+"""Algorithms that set the sample weights from leave-one-out results.
 
-`curate` takes weight from rows whose labels are likely to be wrong, `descend` takes steps along the
-dataset derivative, `learn_weights` does one after the other, `descend_with_early_stopping` takes as
-many steps as help held-out rows, and `descend_by_source` learns one weight per source.
+`curate` reduces the weights of rows whose labels are likely to be wrong, `descend` takes gradient
+steps along the dataset derivative, and `learn_weights` does both, one after the other.
+`descend_with_early_stopping` takes as many steps as improve held-out predictions, and
+`descend_by_source` learns one weight per source.
 """
 
 from skdiva.loo.weights._curation import (

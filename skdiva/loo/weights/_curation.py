@@ -1,9 +1,10 @@
-"""Curated weights: every row keeps the share of its weight by which its label is trusted.
+"""Curated weights: the weight of every row times the probability that its label is correct.
 
-A noise model fitted to leave-one-out outputs says how likely every label is right. Outputs at the
-weights that are left, to which wrong labels contribute no longer, tell more of them apart, so the
-noise model is fitted to them anew. The two constraints on relative weights (weights over start
-weights) are here too: rows of a source share one, and every class keeps some.
+A noise model fitted to leave-one-out outputs estimates these probabilities. At the curated weights,
+wrong labels contribute little to the outputs, which makes them easier to identify. The noise model
+is therefore fitted again to the new outputs. This module also contains the two constraints on
+relative weights (weights divided by start weights): all rows of a source have the same relative
+weight, and every class keeps some weight.
 """
 
 from typing import NamedTuple
@@ -15,22 +16,22 @@ from skdiva.loo._fitted_ridge import Evaluation, FittedRidge
 from skdiva.loo._problem import RidgeProblem
 from skdiva.loo.noise import LabelPosterior, NoiseModel, TransitionNoise
 
-CLASS_FLOOR = 0.01  # relative weight of the rows of a class that would otherwise lose all of it
+CLASS_FLOOR = 0.01  # minimum relative weight in a class that would otherwise lose all its weight
 
 
 class Curation(NamedTuple):
-    """Curated weights, and answers at them.
+    """Curated weights and the results at these weights.
 
     Attributes
     ----------
     start : Evaluation
-        At the start weights.
+        Results at the start weights.
     final : Evaluation
-        At the curated weights; without a derivative.
+        Results at the curated weights, without a derivative.
     relative_weight : tensor of shape (n,)
-        Curated weights over start weights, in [0, 1].
+        Curated weights divided by start weights, in [0, 1].
     noise : LabelPosterior
-        Fitted to the leave-one-out outputs at the curated weights.
+        Class probabilities, fitted to the leave-one-out outputs at the curated weights.
     """
 
     start: Evaluation
@@ -49,34 +50,35 @@ def curate(
     noise_model: NoiseModel = TransitionNoise(),  # noqa: B008 - it is frozen
     start: FittedRidge | None = None,
 ) -> Curation:
-    """Take from every row the share of its weight by which its label is likely to be wrong.
+    """Multiply the weight of every row by the probability that its label is correct.
 
     Parameters
     ----------
     problem : Problem or JointProblem
-        Of classes.
+        Classification problem.
     sample_weight : tensor of shape (n,)
         Start weights.
     alpha : float
         Ridge penalty, positive.
     labels : int64 tensor of shape (n,)
-        Codes of the classes, in input order.
+        Class codes in input order.
     sources : int64 tensor of shape (n,), optional
-        Codes of the sources whose rows share one relative weight, the weighted mean of theirs.
+        Source codes. All rows of a source get the same relative weight, the weighted mean over
+        these rows.
     noise_model : NoiseModel, default=TransitionNoise()
-        What is fitted to the leave-one-out outputs.
+        Model that is fitted to the leave-one-out outputs.
     start : FittedRidge, optional
-        The problem at the start weights, if it was factorized before.
+        Factorization at the start weights, if it exists already.
 
     Returns
     -------
     Curation
-        Curated weights, and answers at them.
+        Curated weights and the results at these weights.
 
     Raises
     ------
     ValueError
-        As `evaluate`.
+        See `evaluate`.
     """
     before = (start or FittedRidge(problem, sample_weight, alpha)).evaluation()
     posterior = noise_model.fit(before.loo_predictions, labels, sample_weight)
@@ -85,7 +87,7 @@ def curate(
     if sources is not None:
         trust = SourceMeans(sources, sample_weight).mean(trust)[sources]
     trust = keep_trainable(problem, sample_weight, trust, labels)
-    if bool((trust == 1).all()):  # the weights are the same, and so are all answers
+    if bool((trust == 1).all()):  # same weights, and therefore the same results
         return Curation(before, before._replace(derivative=None), trust, posterior)
     final = FittedRidge(problem, sample_weight * trust, alpha).evaluation(derivative=False)
     posterior = noise_model.fit(final.loo_predictions, labels, sample_weight)
@@ -95,7 +97,11 @@ def curate(
 def keep_trainable(
     problem: RidgeProblem, sample_weight: Tensor, trust: Tensor, labels: Tensor
 ) -> Tensor:
-    """Trust (n,) that leaves some weight to every class, and two rows (groups) with weight."""
+    """Adjust relative weights ``trust`` (n,) so that the model can be trained.
+
+    Every class keeps some weight. If fewer than two rows (or groups) would have positive weight,
+    all relative weights are 1.
+    """
     trust = keep_classes(trust, labels, sample_weight)
     layout = problem.layout
     if layout.n_groups_with_weight(layout.arrange(sample_weight * trust)) < 2:
@@ -106,16 +112,21 @@ def keep_trainable(
 def keep_classes(
     relative_weight: Tensor, classes: Tensor, sample_weight: Tensor, sources: Tensor | None = None
 ) -> Tensor:
-    """Raise relative weights to ``CLASS_FLOOR`` in classes that lost all but that share of weight.
+    """Raise the relative weights in classes that would lose almost all of their weight.
+
+    If a class keeps less than a share of ``CLASS_FLOOR`` of its start weight, its relative weights
+    are raised to at least ``CLASS_FLOOR``.
 
     Parameters
     ----------
     relative_weight : tensor of shape (n,) or (n_sources,)
-        Of the rows, or of the sources that ``sources`` name.
+        Relative weights of the rows or, if ``sources`` is given, of the sources.
     classes : int64 tensor of shape (n,)
+        Class codes.
     sample_weight : tensor of shape (n,)
         Start weights.
     sources : int64 tensor of shape (n,), optional
+        Source codes.
 
     Returns
     -------
@@ -132,7 +143,7 @@ def keep_classes(
 
 
 class SourceMeans:
-    """Weighted means over the rows of a source; sources without start weight have none.
+    """Weighted means over the rows of every source, which are 0 for sources without weight.
 
     Parameters
     ----------
@@ -152,11 +163,11 @@ class SourceMeans:
         self.weight = sample_weight.new_zeros(n_sources).index_add_(0, codes, sample_weight)
 
     def mean(self, row_values: Tensor) -> Tensor:
-        """Mean over the rows of every source, (n_sources,)."""
+        """Weighted mean over the rows of every source, (n_sources,)."""
         total = torch.zeros_like(self.weight)
         total.index_add_(0, self.codes, self.row_weight * row_values)
         return total / torch.where(self.weight > 0, self.weight, 1.0)
 
     def mean_over_rows(self, values: Tensor) -> float:
-        """Mean over all rows of a value per source."""
+        """Weighted mean over all rows, from one value per source."""
         return float((self.weight * values).sum() / self.weight.sum())

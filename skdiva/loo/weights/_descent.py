@@ -1,10 +1,11 @@
-"""Steps on the weights along the dataset derivative.
+"""Gradient steps on the sample weights.
 
     w <- clip(w - learning_rate * d / mean|d|, 0, 2),    a = a_start * w,   w = 1 at the start,
 
-with d the derivative of the loss with respect to w, per unit of start weight. Dividing by the mean
-of |d| leaves the step without a scale. Rows that share a source share one w, and its derivative is
-the weighted mean of theirs (paper section 3.4; a few steps, since more overfit the loss).
+where d is the derivative of the loss with respect to w, divided by the start weight. Division by
+mean|d| makes the step independent of the scale of the loss. All rows of a source have the same w,
+and its derivative is the weighted mean of their derivatives (section 3.4 of the paper). Only a few
+steps are taken, because more steps overfit the loss.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,25 +22,25 @@ LARGEST_RELATIVE_WEIGHT = 2.0
 
 
 class Descent(NamedTuple):
-    """Weights that steps on the loss have led to.
+    """Sample weights after gradient steps, and results at the start and final weights.
 
     Attributes
     ----------
     start : Evaluation
-        At the start weights.
+        Results at the start weights.
     final : Evaluation
-        At the final weights, before they are scaled to mean 1.
+        Results at the final weights, before these are scaled to mean 1.
     relative_weight : tensor of shape (n,)
-        w, the final weights over the start weights.
+        w, the final weights divided by the start weights.
     sample_weight : tensor of shape (n,)
         Final weights scaled to mean 1.
     loss_path : list of float
         Loss at the start and after every step.
     n_iter : int
-        Steps tried.
+        Number of steps attempted.
     n_steps : int
-        Steps taken: fewer if the derivative vanishes, or a step would leave fewer than two rows
-        (groups) with weight.
+        Number of steps taken. It is smaller than ``n_iter`` if the derivative vanishes, or if a
+        step would leave fewer than two rows (or groups) with positive weight.
     """
 
     start: Evaluation
@@ -63,38 +64,38 @@ def descend(
     on_step: Callable[[int, float], object] | None = None,
     start: FittedRidge | None = None,
 ) -> Descent:
-    """Take a few normalized steps on the weights.
+    """Take a few normalized gradient steps on the sample weights.
 
     Parameters
     ----------
     problem : Problem or JointProblem
         Ridge problem.
     sample_weight : tensor of shape (n,)
-        Start weights; rows at zero stay there.
+        Start weights. Weights of zero remain zero.
     alpha : float
         Ridge penalty, positive.
     learning_rate : float, default=0.5
-        In units of the mean absolute derivative.
+        Step size, relative to the mean absolute derivative.
     max_iter : int, default=3
-        Largest number of steps.
+        Maximum number of steps.
     sources : int64 tensor of shape (n,), optional
-        Codes of the sources whose rows share one relative weight.
+        Source codes. All rows of a source get the same relative weight.
     classes : int64 tensor of shape (n,), optional
-        Codes of the classes that must keep some weight, see ``CLASS_FLOOR``.
+        Class codes. If given, every class keeps some weight, see ``CLASS_FLOOR``.
     on_step : callable, optional
         Called as ``on_step(step, loss)`` after every evaluation.
     start : FittedRidge, optional
-        The problem at the start weights, if it was factorized before.
+        Factorization at the start weights, if it exists already.
 
     Returns
     -------
     Descent
-        Final weights, and answers at the start and at the end.
+        Final weights, and results at the start and final weights.
 
     Raises
     ------
     ValueError
-        As `evaluate`.
+        See `evaluate`.
     """
     evaluations, relative = [], []
     for current, weight in steps(
@@ -119,7 +120,7 @@ def descend(
 
 
 def no_step(start: Evaluation, sample_weight: Tensor, n_iter: int) -> Descent:
-    """Return the `Descent` that stays at the start weights."""
+    """Return a `Descent` without steps, at the start weights."""
     ones, mean_one = torch.ones_like(sample_weight), sample_weight / sample_weight.mean()
     return Descent(start, start, ones, mean_one, [start.loss], n_iter, n_steps=0)
 
@@ -135,10 +136,9 @@ def steps(
     classes: Tensor | None = None,
     start: FittedRidge | None = None,
 ) -> Iterator[tuple[Evaluation, Tensor]]:
-    """Yield what `descend` passes through: evaluations with relative weights (n,).
+    """Yield the evaluation and the relative weights (n,) at the start and after every step.
 
-    The first is at the start weights; the last has no derivative if all ``max_iter`` steps were
-    taken.
+    The last evaluation has no derivative if all ``max_iter`` steps were taken.
     """
     if sources is None:
         sources = torch.arange(sample_weight.shape[0], device=sample_weight.device)

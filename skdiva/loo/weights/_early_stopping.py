@@ -1,9 +1,10 @@
 """Early stopping of the weight updates on held-out leave-one-out errors.
 
-Half of the held-out predictions, drawn by group, make the steps; the other half says after each
-step whether it is predicted better, by a measure that outputs which merely grow cannot improve: the
-share of wrong classes, or the absolute error. Then they change places. Steps are taken only if the
-gain exceeds its standard error, so that zero steps are an answer.
+The held-out predictions are split in half at random, by group. The loss of one half determines the
+steps, and the error of the other half is measured after each step. The error is the share of wrong
+classes, or the absolute error, which do not improve if outputs merely become larger. Then the two
+halves swap roles. Steps are taken only if the reduction of the error exceeds its standard error, so
+the number of steps may be zero.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from skdiva.loo._problem import RidgeProblem
 from skdiva.loo._targets import ClassTargets, ValueTargets
 from skdiva.loo.weights._descent import Descent, descend, no_step, steps
 
-LEARNING_RATE = 0.25  # small: the number of steps is what is chosen
+LEARNING_RATE = 0.25  # small, because the number of steps is chosen
 
 
 def descend_with_early_stopping(
@@ -29,32 +30,32 @@ def descend_with_early_stopping(
     classes: Tensor | None = None,
     on_step: Callable[[int, float], object] | None = None,
 ) -> Descent:
-    """Take as many steps, at most ``max_iter``, as lower the error of held-out predictions.
+    """Take the number of steps that reduces the error of held-out predictions most.
 
     Parameters
     ----------
     problem : Problem or JointProblem
         Ridge problem.
     sample_weight : tensor of shape (n,)
-        Start weights; rows at zero stay there.
+        Start weights. Weights of zero remain zero.
     alpha : float
         Ridge penalty, positive.
     max_iter : int, default=3
-        Largest number of steps.
+        Maximum number of steps.
     classes : int64 tensor of shape (n,), optional
-        As in `descend`.
+        See `descend`.
     on_step : callable, optional
-        As in `descend`.
+        See `descend`.
 
     Returns
     -------
     Descent
-        Its ``n_iter`` is ``max_iter``.
+        Weights after these steps. Its ``n_iter`` is ``max_iter``.
 
     Raises
     ------
     ValueError
-        As `evaluate`.
+        See `evaluate`.
     """
     start = FittedRidge(problem, sample_weight, alpha)
     n_steps = choose_n_steps(start, sample_weight, max_iter=max_iter, classes=classes)
@@ -73,28 +74,30 @@ def descend_with_early_stopping(
 def choose_n_steps(
     start: FittedRidge, sample_weight: Tensor, *, max_iter: int, classes: Tensor | None = None
 ) -> int:
-    """Number of steps with the largest gain on held-out predictions that did not make them.
+    """Choose the number of steps that reduces the error of held-out predictions most.
+
+    The error is that of the half of the predictions that does not determine the steps.
 
     Parameters
     ----------
     start : FittedRidge
-        At the start weights.
+        Factorization at the start weights.
     sample_weight : tensor of shape (n,)
         Start weights.
     max_iter : int
-        Largest number of steps.
+        Maximum number of steps.
     classes : int64 tensor of shape (n,), optional
-        As in `descend`.
+        See `descend`.
 
     Returns
     -------
     int
-        0 if no gain exceeds its standard error.
+        Number of steps, 0 if the largest reduction does not exceed its standard error.
     """
     problem = start.problem
     weight, units = validation_units(problem)
     n_units = int(units.max()) + 1
-    if n_units < 2:  # one validation row: none is left to evaluate the steps that it makes
+    if n_units < 2:  # a single unit cannot be split in half
         return 0
     generator = torch.Generator().manual_seed(0)
     first_half = (torch.randperm(n_units, generator=generator) < n_units // 2).to(units.device)
@@ -107,7 +110,7 @@ def choose_n_steps(
             classes=classes, start=start.with_objective(halved),
         )  # fmt: skip
         errors = [held_out_errors(problem, evaluation) for evaluation, _ in path]
-        errors += [errors[-1]] * (max_iter + 1 - len(errors))  # the steps that were not possible
+        errors += [errors[-1]] * (max_iter + 1 - len(errors))  # steps that could not be taken
         for step in range(max_iter):
             gain = (errors[0] - errors[step + 1]) * weight * ~makes_steps
             gains[step].index_add_(0, units, gain)
@@ -117,13 +120,13 @@ def choose_n_steps(
 
 
 def restricted_to(problem: RidgeProblem, held_out: Tensor) -> RidgeProblem:
-    """Return the problem with the loss of some of its held-out predictions only.
+    """Return the problem with its loss restricted to some of the held-out predictions.
 
     Parameters
     ----------
     problem : RidgeProblem
     held_out : bool tensor of shape (m,)
-        Mask, in the order of `validation_units`.
+        Mask of these predictions, in the order of `validation_units`.
 
     Returns
     -------
@@ -138,7 +141,7 @@ def restricted_to(problem: RidgeProblem, held_out: Tensor) -> RidgeProblem:
 
 
 def held_out_errors(problem: RidgeProblem, evaluation: Evaluation) -> Tensor:
-    """Error of every held-out prediction: a wrong class, or the mean absolute error, (m,)."""
+    """Error (m,) of every held-out prediction: 1 for a wrong class, or the absolute error."""
     predictions, targets = validation_predictions(problem, evaluation)
     if isinstance(targets, ClassTargets):
         return (predictions.argmax(dim=1) != targets.labels).double()

@@ -1,4 +1,4 @@
-"""Weights to train with: trust in the labels, then a step along the derivative."""
+"""Training weights learned from label noise, followed by a gradient step."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,10 @@ from skdiva.loo.noise import NoiseModel, TransitionNoise
 from skdiva.loo.weights._curation import curate, keep_trainable
 from skdiva.loo.weights._descent import Descent, descend, no_step
 
-# Chosen, as the noise model, on data that no table in benchmarks/results reports on.
+# Like those of the noise model, these constants were chosen on data sets that are not reported in
+# benchmarks/results.
 _LARGEST_STEP = 0.5  # in units of the mean absolute derivative
-_FULL_NOISE = 0.2  # noise rate from which on that step is taken in full
+_FULL_NOISE = 0.2  # noise rate from which the full step is taken
 
 
 def learn_weights(
@@ -24,37 +25,40 @@ def learn_weights(
     on_step: Callable[[int, float], object] | None = None,
     noise_model: NoiseModel = TransitionNoise(),  # noqa: B008 - it is frozen
 ) -> Descent:
-    """Weights to train with: trust in the labels, then a step along the derivative.
+    """Learn training weights from label noise, followed by a gradient step.
 
-    Trust is squared: what is as likely right as wrong should count for less than a half. The step
-    is the smaller the less noise there is, so that clean data keep their weights.
+    First, the weight of every row is multiplied by the squared probability that its label is
+    correct. The probability is squared, because a label that is as likely correct as wrong should
+    count less than one half. Second, one step is taken along the derivative. The less label noise
+    there is, the smaller is this step, so that clean data keep their weights.
 
     Parameters
     ----------
     problem : Problem or JointProblem
-        Of classes.
+        Classification problem.
     sample_weight : tensor of shape (n,)
         Start weights.
     alpha : float
         Ridge penalty, positive.
     labels : int64 tensor of shape (n,)
-        Codes of the classes, in input order.
+        Class codes in input order.
     max_iter : int, default=2
-        1 leaves out the step along the derivative.
+        Maximum number of steps. With 1, the step along the derivative is omitted.
     on_step : callable, optional
         Called as ``on_step(step, loss)`` after every evaluation.
     noise_model : NoiseModel, default=TransitionNoise()
-        As in `curate`.
+        See `curate`.
 
     Returns
     -------
     Descent
-        Its steps are these two; none if less than half a label is thought to be wrong.
+        Weights after these two steps. No step is taken if the expected number of wrong labels is
+        less than one half.
 
     Raises
     ------
     ValueError
-        As `evaluate`.
+        See `evaluate`.
     """
     start, final, _, noise = curate(problem, sample_weight, alpha, labels, noise_model=noise_model)
     report = on_step or (lambda _step, _loss: None)

@@ -1,21 +1,25 @@
-"""One weight per source of rows: few parameters, so that steps may go on until they settle.
+"""Learning of one weight per source of rows.
 
-With a share s_k of the start weight and a relative weight w_k for every source, sum_k s_k w_k = 1,
-minimize
+As there are few parameters, steps are taken until the objective converges. Let s_k be the share of
+source k in the start weight, and w_k its relative weight, with sum_k s_k w_k = 1. The objective is
 
-    F(w) = N log J(w) + 1/2 sum_k (log w_k - m_k)^2,    N = (sum_i c_i l_i)^2 / sum_i (c_i l_i)^2,
+    F(w) = N log J(w) + 1/2 sum_k (log w_k - m_k)^2,    N = (sum_i c_i l_i)^2 / sum_i (c_i l_i)^2.
 
-where J is the mean loss of the held-out predictions, l_i those losses at the start (summed over the
-rows of a group) and N the number of predictions that they are worth: few if few rows make up most
-of the loss. The second term is a prior: sources differ by a factor of about e, around what is known
-beforehand of classes, exp(m_k): the square of the trust in the labels of a source, as rows get it
-in `learn_weights`, over that in labels of the same classes elsewhere; times the share of its
-classes in validation over that in training. For numbers, exp(m_k) is one over the mean squared
-leave-one-out residual of the source. Chance lowers F a little too: sources that are alike may part.
+J is the mean loss of the held-out predictions, and l_i are their losses at the start (summed over
+the rows of a group) with validation weights c_i. N is the effective number of predictions, which is
+small if a few rows make up most of the loss. The second term is a prior, by which log w_k has a
+standard deviation of 1 around m_k.
 
-Classes are evaluated by squared error at the best common scale of the outputs
-(`ScaledSquaredError`): wrong labels shrink the outputs, so a loss that minds their size would ask
-for as many wrong labels in training as there are in validation.
+For classes, exp(m_k) is a product of two ratios. The first is the squared ratio of two mean
+probabilities that a label is correct: that of the labels of the source, and that of labels of the
+same classes in all sources. (The square is that of `learn_weights`.) The second is the share of the
+classes of the source in validation, divided by their share in training. For numeric targets,
+exp(m_k) is one over the mean squared leave-one-out residual of the source. F also decreases a
+little by chance, so that sources of equal quality may get different weights.
+
+The loss of classes is the squared error at the best common scale of the outputs
+(`ScaledSquaredError`). Wrong labels shrink the outputs, so a loss that depends on their scale would
+favor as many wrong labels in training as there are in validation.
 """
 
 import math
@@ -36,28 +40,28 @@ from skdiva.loo.weights._descent import Descent
 _LARGEST_LOG_WEIGHT = math.log(100)
 _LEAST_TRUST = 1e-3
 _TINY = 1e-300
-_ROUNDING = 1e-12  # of logarithms of relative weights
-_TRIALS = 3  # points looked at along one direction
-_LARGEST_TRIAL = 4.0  # times the point before
-_SETTLED = 0.05  # a step that lowers F by less is the last
-_LEAST_PREDICTIONS = 2  # fewer can be predicted exactly, and log J has no bottom
+_ROUNDING = 1e-12  # rounding error of logarithms of relative weights
+_TRIALS = 3  # points evaluated along one direction
+_LARGEST_TRIAL = 4.0  # step length, relative to the previous one
+_SETTLED = 0.05  # a step that lowers F by less than this is the last one
+_LEAST_PREDICTIONS = 2  # fewer can be predicted exactly, and log J is then unbounded
 
 
 class Point(NamedTuple):
-    """Relative weights of the sources, and what they lead to.
+    """Relative weights of the sources, and the fit and objective at these weights.
 
     Attributes
     ----------
     log_weight : tensor of shape (n_sources,), float64
         Logarithms of the relative weights.
     fit : FittedRidge
-        At these weights.
+        Factorization at these weights.
     loss : Loss
-        Of the held-out predictions.
+        Loss of the held-out predictions.
     mean_loss : float
-        J.
+        Mean loss J.
     objective : float
-        F.
+        Objective F.
     """
 
     log_weight: Tensor
@@ -77,11 +81,11 @@ def descend_by_source(
     max_iter: int = 3,
     on_step: Callable[[int, float], object] | None = None,
 ) -> Descent:
-    """Learn one relative weight per source, its weight over the start weight.
+    """Learn one relative weight (weight divided by start weight) per source.
 
-    In section 3.4 of the paper the rows of a source share a weight, which takes steps along its
-    derivative. Here the steps have a loss, a prior and lengths of their own: see the top of this
-    file.
+    As in section 3.4 of the paper, all rows of a source share one weight, which is updated along
+    its derivative. Unlike in the paper, the objective has its own loss and a prior, and the step
+    lengths are chosen by a line search. The top of ``_sources.py`` gives the details.
 
     Parameters
     ----------
@@ -92,25 +96,26 @@ def descend_by_source(
     alpha : float
         Ridge penalty, at least 0.
     sources : int64 tensor of shape (n,)
-        Codes of the sources.
+        Source codes.
     labels : int64 tensor of shape (n,), optional
-        Codes of the classes, in input order, if the targets are classes.
+        Class codes in input order, if the targets are classes.
     max_iter : int, default=3
-        Largest number of steps: to the prior if F falls, then along steepest descent, each as far
-        as F falls.
+        Maximum number of steps. The first step goes to the prior weights if this lowers the
+        objective. Further steps follow the steepest descent, with a line search.
     on_step : callable, optional
         Called as ``on_step(step, loss)`` after every step, with the loss of the problem.
 
     Returns
     -------
     Descent
-        Its relative weights have mean 1 over the start weights. The largest is at most 10,000 times
-        the smallest. All are 1 if the loss is that of fewer than two held-out predictions.
+        Its relative weights have mean 1, weighted by the start weights. The largest is at most
+        10,000 times the smallest. All are 1 if the effective number of held-out predictions is less
+        than two.
 
     Raises
     ------
     ValueError
-        As `evaluate`.
+        See `evaluate`.
 
     References
     ----------
@@ -157,7 +162,7 @@ def descend_by_source(
 def trust_prior(
     start: FittedRidge, sample_weight: Tensor, sources: Tensor, labels: Tensor
 ) -> Tensor:
-    """For classes, m (n_sources,): trust in the labels, and shares of the classes."""
+    """Prior m (n_sources,) for classes, from label probabilities and class shares."""
     problem = start.problem
     curation = curate(problem, sample_weight, start.alpha, labels, start=start)
     outputs = curation.final.loo_predictions
@@ -167,7 +172,7 @@ def trust_prior(
     of_class, of_source = SourceMeans(labels, weight), SourceMeans(sources, weight)
     usual = of_class.mean(trust)
     wanted = _validation_class_shares(problem, len(usual)) / of_class.weight.clamp(min=_TINY)
-    wanted = wanted * weight.sum()  # in validation over that in training, by class
+    wanted = wanted * weight.sum()  # class share in validation divided by that in training
     trusted, usual, wanted = (of_source.mean(x) for x in (trust, usual[labels], wanted[labels]))
     present = of_source.weight > 0
     ratio = torch.where(present, trusted / usual.clamp(min=_TINY), 1.0)
@@ -175,7 +180,7 @@ def trust_prior(
 
 
 def noise_prior(start: Evaluation, sample_weight: Tensor, sources: Tensor) -> Tensor:
-    """For numbers, m (n_sources,): the best weight of a source is one over the noise in it."""
+    """Prior m (n_sources,) for numeric targets: weights inverse to the noise of the sources."""
     squares = start.loo_residuals.double().square().sum(dim=1)
     means = SourceMeans(sources, sample_weight.double())
     noise = means.mean(squares)
@@ -193,22 +198,23 @@ def _validation_class_shares(problem: RidgeProblem, n_classes: int) -> Tensor:
 
 
 class SourceSearch:
-    """The objective F of one problem, and steps down it.
+    """Minimization of the objective F of a problem.
 
     Parameters
     ----------
     start : FittedRidge
-        At the start weights.
+        Factorization at the start weights.
     sample_weight : tensor of shape (n,)
         Start weights.
     sources : int64 tensor of shape (n,)
-        Codes of the sources.
+        Source codes.
     prior : tensor of shape (n_sources,), float64
-        m.
+        Prior means m of the logarithms of the relative weights.
 
     Attributes
     ----------
     start : Point
+        Point at the start weights.
     """
 
     def __init__(self, start: FittedRidge, sample_weight: Tensor, sources: Tensor, prior: Tensor):
@@ -223,13 +229,13 @@ class SourceSearch:
         self.start = self._point(torch.zeros_like(self.share), start, loss, losses)
 
     def points(self, max_iter: int) -> Iterator[Point]:
-        """Yield the start and where every step leads to."""
+        """Yield the start point and the point after every step."""
         yield self.start
         if self.n_effective < _LEAST_PREDICTIONS:
             return
         point, n_steps = self.start, 0
         favored = self.start
-        if float(self.prior.abs().max()) > _ROUNDING:  # else the prior is the start
+        if float(self.prior.abs().max()) > _ROUNDING:  # otherwise the prior is the start point
             favored = self.at(self.prior)
         if self.start.objective - favored.objective > _SETTLED:
             yield favored
@@ -240,12 +246,12 @@ class SourceSearch:
             point, n_steps = lower, max_iter if settled else n_steps + 1
 
     def _lower_point(self, point: Point) -> Point | None:
-        """Lowest point found along steepest descent, or None if none is lower."""
+        """Lowest point found along the steepest descent; None if none is lower than ``point``."""
         if point.mean_loss == 0:
             return None
         gradient = self.gradient(point)
         direction = -gradient / torch.where(self.share > 0, self.share, 1.0)
-        # Subtract what all sources have in common; those without weight stay where they are.
+        # Subtract the weighted mean; sources without weight keep their relative weight.
         direction = torch.where(self.share > 0, direction - self.share @ direction, 0.0)
         size = float(direction.abs().max())
         if size == 0:
@@ -257,7 +263,7 @@ class SourceSearch:
             trial = self.at(point.log_weight + length * direction)
             if best is None or trial.objective < best.objective:
                 best = trial
-            # The lowest point of the parabola through what is known is the next to look at.
+            # Next, try the minimum of the parabola through both values with the known slope.
             bend = (trial.objective - point.objective - slope * length) / length**2
             lowest = -slope / (2 * bend) if bend > 0 else math.inf
             lowest = min(lowest, _LARGEST_TRIAL * length)
@@ -267,7 +273,7 @@ class SourceSearch:
         return best if best is not None and best.objective < point.objective else None
 
     def gradient(self, point: Point) -> Tensor:
-        """Derivative of F with respect to the logarithms of the weights, their mean kept."""
+        """Derivative of F with respect to the log weights, with the mean weight kept at 1."""
         relative = point.log_weight.exp()
         weight = self._row_weight(relative)
         fit = point.fit.with_objective(self.problem.replace(loss=point.loss))
@@ -278,19 +284,19 @@ class SourceSearch:
         return gradient - self.share * relative * gradient.sum()
 
     def at(self, log_weight: Tensor) -> Point:
-        """Return the point at some relative weights, brought between the bounds and to mean 1."""
+        """Return the point at relative weights that are clipped to the bounds and to mean 1."""
         log_weight = self._centered(log_weight)
         fit = FittedRidge(self.problem, self._row_weight(log_weight.exp()), self.alpha)
         return self._point(log_weight, fit, *self._losses(fit.evaluation(derivative=False)))
 
     def _centered(self, log_weight: Tensor) -> Tensor:
-        """Weights between the bounds, of mean 1; sources without weight stay where they are."""
+        """Clip log weights to the bounds, then scale weights to mean 1; 0 for empty sources."""
         log_weight = log_weight.clamp(-_LARGEST_LOG_WEIGHT, _LARGEST_LOG_WEIGHT)
         log_weight = log_weight - (self.share @ log_weight.exp()).log()
         return torch.where(self.share > 0, log_weight, 0.0)
 
     def _losses(self, evaluation: Evaluation) -> tuple[Loss, Tensor]:
-        """The loss of the held-out predictions, and its value (m,) for every one."""
+        """Loss of the held-out predictions, and its values (m,)."""
         predictions, targets = validation_predictions(self.problem, evaluation)
         loss, budget = self.problem.loss, self.problem.budget
         if isinstance(loss, LogLoss):
@@ -306,7 +312,7 @@ class SourceSearch:
         return Point(log_weight, fit, loss, mean, objective)
 
     def _effective_number(self, losses: Tensor) -> float:
-        """N."""
+        """Effective number N of held-out predictions."""
         by_unit = losses.new_zeros(int(self._units.max()) + 1)
         by_unit.index_add_(0, self._units, self._validation_weight * losses)
         squares = float(by_unit.square().sum())
