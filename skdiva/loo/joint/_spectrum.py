@@ -123,7 +123,7 @@ class JointSpectrum(Spectrum):
             predictions = (centered @ coef).reshape(-1, self.n_outputs * n_alphas)
         else:
             gram = self._gram.to(coef.dtype)
-            # The given inner products are centered differently: subtract what the means predict.
+            # The given inner products are centered differently: subtract predictions at the means.
             offset = self._mean_weight.to(coef.dtype) @ (gram @ coef).reshape(
                 -1, self.n_outputs * n_alphas
             )
