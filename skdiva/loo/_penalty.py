@@ -1,10 +1,13 @@
 """Ridge penalty with the smallest leave-one-out squared error, from one factorization.
 
 Let V be the eigenvectors and d the eigenvalues of the weighted, centered Gram matrix. The rotated
-rows u_i = V' z_i give the hat matrix H_ij(alpha) = sum_q u_iq u_jq / (d_q + alpha) [+ 1 / sum(a)
-with an intercept] for every alpha. The penalty is always chosen by squared error, whatever the loss
-of the problem. The cross-entropy of ridge outputs decreases if the outputs merely become larger, so
-it would favor the smallest penalty.
+rows u_i = V' z_i give the hat matrix for every alpha,
+
+    H_ij(alpha) = sum_q u_iq u_jq / (d_q + alpha),
+
+plus 1 / sum(a) if there is an intercept. The penalty is always chosen by squared error, whatever
+the loss of the problem. The cross-entropy of ridge outputs decreases if the outputs merely become
+larger, so it would favor the smallest penalty.
 """
 
 import math

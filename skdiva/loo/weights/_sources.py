@@ -10,12 +10,12 @@ the rows of a group) with validation weights c_i. N is the effective number of p
 small if a few rows make up most of the loss. The second term is a prior, by which log w_k has a
 standard deviation of 1 around m_k.
 
-For classes, exp(m_k) is a product of two ratios. The first is the squared ratio of two mean
-probabilities that a label is correct: that of the labels of the source, and that of labels of the
-same classes in all sources. (The square is that of `learn_weights`.) The second is the share of the
-classes of the source in validation, divided by their share in training. For numeric targets,
-exp(m_k) is one over the mean squared leave-one-out residual of the source. F also decreases a
-little by chance, so that sources of equal quality may get different weights.
+For classes, exp(m_k) = (q_k / q)^2 v. Here, q_k is the mean probability that labels of the source
+are correct, and q that of labels of the same classes in all sources. They are squared as in
+`learn_weights`. v is the share of a class in validation divided by its share in training, averaged
+over the rows of the source. For numeric targets, exp(m_k) is one over the mean squared
+leave-one-out residual of the source. F also decreases a little by chance, so that sources of equal
+quality may get different weights.
 
 The loss of classes is the squared error at the best common scale of the outputs
 (`ScaledSquaredError`). Wrong labels shrink the outputs, so a loss that depends on their scale would
