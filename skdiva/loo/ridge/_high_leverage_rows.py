@@ -5,7 +5,7 @@ residual of the row would be differences of nearly equal numbers. The few such r
 Let t be the rows whitened by the factorization of all *other* rows, and let
 U = (sqrt(a_D) t_D)' = X S Y' (thin SVD). Then U U' is added to C^-1, and
 
-    H = t (I + U U')^-1 t' = t (I - X X') t' + (t X) (1 + S^2)^-1 (t X)',
+    H = t (I + U U')^-1 t' = t (I - X X') t' + (t X) (1 + S^2)^-1 (t X)'.
 
 Rows are therefore whitened in q + d coordinates: t without its component along X, followed by
 t X (1 + S^2)^-1/2. Large numbers are no longer subtracted: the first part of a row in D is exactly
