@@ -42,7 +42,7 @@ print(f"{len(images)} images became {len(X_all)}.")
 # -----------------------------
 # ``fit_params`` holds the transform of each row, groups that leave out an image together with its
 # copies, and validation weights that evaluate the loss on the original images only: otherwise, a
-# transform that makes labels wrong would confirm itself.
+# transform that makes labels wrong would appear to improve the predictions.
 
 forest = RandomForestClassifier(200, random_state=0)
 model = DivaReweighter(forest).fit(X_all.reshape(len(X_all), -1), y_all, **fit_params)

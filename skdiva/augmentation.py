@@ -32,10 +32,11 @@ def augment(
 ) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
     """Append one transformed copy of all rows per transform.
 
-    The copies are used for training but not for validation: whether their labels are still right is
-    the question, and a transform that breaks labels would confirm itself. A row and its copies are
-    left out together, so that no copy reveals the label of its original. With one weight per
-    transform, the estimators learn how often each transform should be drawn (section 3.4 of [1]_).
+    The copies are used for training but not for validation, because their labels may no longer be
+    correct. If they were evaluated, a transform that makes labels wrong would appear to improve the
+    predictions. A row and its copies are left out together, so that no copy reveals the label of
+    its original. With one weight per transform, the estimators learn how often each transform
+    should be drawn (section 3.4 of [1]_).
 
     Parameters
     ----------
@@ -43,11 +44,11 @@ def augment(
         The original rows, of any shape; images, for example, have shape
         (n_samples, height, width).
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        Labels or targets of the original rows. The copies have the same.
+        Labels or targets of the original rows. The copies have the same labels or targets.
     transforms : dict of str to callable
         Functions by name. Each takes X and returns as many rows with the same shape, columns and
-        dtypes (strings may change in length). A function that draws random numbers has to seed them
-        itself.
+        dtypes (strings may change in length). A function that draws random numbers must set its own
+        seed.
     groups : array-like of shape (n_samples,), default=None
         Groups of the original rows. Copies belong to the group of their original. If None, every
         original forms a group with its copies.

@@ -1,9 +1,9 @@
 """Estimators with the interface of scikit-learn, on top of the leave-one-out core.
 
 `DivaOutlierDetector` scores labels, `DivaReweighter` learns sample weights, `DivaExtender` selects
-rows of a pool, and `DivaSampler` drops rows. They validate what `fit` is passed, compute features,
-ask the core and keep its answers as NumPy arrays; the formulas are in `skdiva.loo`. Importing the
-package does not load torch.
+rows of a pool, and `DivaSampler` drops rows. They validate the arguments of `fit`, compute
+features, call the core and store the results as NumPy arrays. The formulas are in `skdiva.loo`.
+Importing the package does not load torch.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
 """Adapter between the estimators and the torch core.
 
-It is imported when something is fitted, not before, because it loads torch.
+This module loads torch, so it is imported only when an estimator is fitted.
 """
 
 import contextlib
@@ -41,21 +41,23 @@ from skdiva.loo.weights import descend_with_early_stopping
 
 
 class CoreAdapter:
-    """A fit of an estimator as a ridge problem of the core, and its answers as arrays.
+    """Adapter that builds the ridge problem of an estimator and converts the results to arrays.
 
     Parameters
     ----------
     estimator : estimator
-        Its parameters are read, and nothing is set.
+        Estimator whose parameters are used. It is not modified.
     data : TrainingData
+        Arguments of `fit`.
     feature_map : FeatureMap
-        Fitted.
+        Fitted feature map.
+
     compute : Compute
-        Device and dtype that the features were made for.
+        Device and dtype for which the features were computed.
     features : array or tensor of shape (n, p) or (n, k, p), or JointGram
         Features of the training rows.
     alpha : float, default=None
-        Ridge penalty. None: as the estimator's parameter says.
+        Ridge penalty. If None, the parameter of the estimator.
     """
 
     def __init__(
@@ -128,7 +130,7 @@ class CoreAdapter:
         return FittedRidge(self.problem, weight, self.alpha)
 
     def curate(self) -> Curation:
-        """Take weight from rows whose labels are probably wrong."""
+        """Reduce the weights of rows whose labels are probably wrong."""
         assert self.labels is not None
         start = self.problem, self.start_weight, self.alpha
         return curate(*start, self.labels, sources=self.sources)
@@ -159,7 +161,7 @@ class CoreAdapter:
         Parameters
         ----------
         core : TrainingData
-            First rows of the adapter's data, which may be followed by rows of the pool.
+            The core, which forms the first rows of the adapter's data. Rows of the pool may follow.
         pool : Pool or None
         n_samples : int
             Largest number of rows to add.
@@ -203,7 +205,7 @@ class CoreAdapter:
         return to_host(coefficients[0]), to_host(coefficients[1])
 
     def new_row_derivative(self, fit: FittedRidge) -> NewRowDerivative | None:
-        """Return the derivative of new rows; None if only inner products are known."""
+        """Return the derivative for new rows; None if only inner products are known."""
         if self.feature_map.gram_only:
             return None
         form = fit.new_row_form()

@@ -43,12 +43,12 @@ class DivaExtender(DelegationMixin, BaseDiva):
     evaluate_on : {"all", "core"}, default="all"
         Rows whose predictions are evaluated by the loss. If "all", every row of the core and of the
         pool, each predicted by a model that is not trained on it. This requires that most labels of
-        the pool are right, and that the pool is similar to the core. If "core", only the rows of
+        the pool are correct, and that the pool is similar to the core. If "core", only the rows of
         the core, as in [1]_. This suits a pool of another kind, such as another site or another
         modality, of which many rows may be added, and a pool whose labels are mostly wrong. With
         ``X_val``, the loss is evaluated on the validation rows only.
     featurizer : "auto", transformer or None, default="auto"
-        Features of the ridge model. They are fitted on the core and the pool, or a
+        Features of the ridge model. They are fitted on the core and the pool, or on the core and a
         sample of 10,000 rows of the pool if it is larger. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
         predict better; a dataframe may hold strings and categories. If None, X itself. If a
@@ -222,8 +222,8 @@ class DivaExtender(DelegationMixin, BaseDiva):
         X : array-like of shape (n_samples, n_features)
             Rows of the core: an array, a dataframe or a tensor.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets. The tags of ``estimator`` decide which of
-            them; without an estimator, floats with a fractional part are regression targets.
+            Labels of any type, or regression targets. The tags of ``estimator`` determine which;
+            without an estimator, floats with a fractional part are regression targets.
         X_pool : array-like of shape (n_pool, n_features) or tuple of one, default=None
             Rows that may be added. A Pipeline passes them on without transforming them, unless
             metadata routing is enabled and its ``transform_input`` includes them. In a parameter

@@ -72,7 +72,7 @@ def read_training_data(
     several : bool, default=True
         Whether several regression targets are allowed.
     classes : bool, default=None
-        Whether y holds classes. None: decided by ``inner`` or by y itself.
+        Whether y holds classes. If None, ``inner`` or y itself decides.
     sample_weight, groups, sources, validation_weight, X_val, y_val : array-like, default=None
         As passed to `fit`.
 
@@ -156,7 +156,7 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
 
 
 def unwrap(value: Any, name: str) -> Any:
-    """Unpack a tuple of length one, which keeps a search from slicing an array of other rows."""
+    """Unpack a tuple of length one, in which an array is protected from slicing by a search."""
     if not isinstance(value, tuple):
         return value
     if len(value) != 1:

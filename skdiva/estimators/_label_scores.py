@@ -1,8 +1,8 @@
-"""Scores of how suspicious a label is, for training rows and for new rows.
+"""Scores of labels, for training rows and for new rows.
 
-Higher scores are worse. A new score is a subclass of `LabelScore` and an entry in `LABEL_SCORES`.
-Scores hold NumPy arrays only, so that a pickle can be loaded without torch and without the device
-of the fit; modules that need torch are imported in the methods.
+Labels with higher scores are more likely wrong. A new score is a subclass of `LabelScore` and an
+entry in `LABEL_SCORES`. Scores hold NumPy arrays only, so that a pickle can be loaded without torch
+and without the device of the fit; modules that need torch are imported in the methods.
 """
 
 from abc import ABC, abstractmethod
@@ -46,7 +46,7 @@ class LabelScore(ABC):
     threshold : float
         Scores above it are outliers with ``contamination="auto"``.
     target_type : type or None
-        Kind of target that the score is defined for. None if for both.
+        Kind of target for which the score is defined. If None, it is defined for both.
     """
 
     threshold = 0.0
@@ -118,7 +118,7 @@ class Probability(LabelScore):
 
 
 class Derivative(LabelScore):
-    """Derivative of the mean loss with respect to the weight of the row, the rule of the paper."""
+    """Derivative of the mean loss with respect to the weight of the row, as in the paper."""
 
     def fit(self, adapter: Any) -> LabelScoreResult:
         """Score the training rows at the start weights."""

@@ -26,7 +26,7 @@ class NewRowDerivative:
         Coefficients of the ridge model. Their dtype is that of the computation.
     intercept : ndarray of shape (k,)
     center : ndarray of shape (k, p), default=None
-        What the ridge model subtracts from features per output.
+        Mean that the ridge model subtracts from features per output.
     """
 
     def __init__(

@@ -39,15 +39,15 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         Definition of the scores; higher scores are worse. If "probability" (the default for
         classes), the probability that the label is wrong. It comes from a model of label noise,
         which is fitted to leave-one-out outputs after wrong labels have lost their weight. If
-        "derivative", ``derivative_``, the rule of [1]_. If "residual" (the default for numbers),
-        the absolute leave-one-out residual at the start weights in robust standard deviations; for
+        "derivative", ``derivative_``, as in [1]_. If "residual" (the default for regression), the
+        absolute leave-one-out residual at the start weights in robust standard deviations; for
         several targets, the root mean square over them.
     contamination : "auto" or float, default="auto"
         Rule for the threshold of the scores. If "auto", it depends on the criterion: for
-        "probability", the number of outliers maximizes the expected F1 score, and no row is an
-        outlier whose label is wrong with a probability below 0.1; for "derivative", the threshold
-        is 0; for "residual", it is 3. If a float in (0, 0.5], the share of rows that are outliers.
-        Rows with a score equal to the threshold are inliers.
+        "probability", the number of outliers maximizes the expected F1 score, and rows with a
+        probability below 0.1 are never outliers; for "derivative", the threshold is 0; for
+        "residual", it is 3. If a float in (0, 0.5], the share of rows that are outliers. Rows with
+        a score equal to the threshold are inliers.
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
@@ -122,7 +122,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     classes_ : ndarray of shape (n_classes,)
         Class labels; only for classification.
     sources_ : ndarray of shape (n_sources,)
-        The sources in sorted order. This attribute and the next two exist only if ``sources`` were
+        The sources, in sorted order. This attribute and the next two exist only if ``sources`` was
         passed to `fit`.
     source_weight_ : ndarray of shape (n_sources,)
         Weight of every source relative to its start weight, with mean 1 over the rows.
@@ -147,7 +147,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     and leave-one-out predictions are :math:`r_i + t_i`, with :math:`t_i` the one-hot label or the
     target. See :class:`DivaReweighter` for the derivative.
 
-    The labels are part of the data that are scored, so there is no ``predict``. Use `fit_predict`
+    There is no ``predict``, because labels are required to compute the scores. Use `fit_predict`
     for the training rows and `score_labels` for new rows.
 
     References
@@ -239,9 +239,9 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             Weights of the rows in the mean leave-one-out loss. Rows with weight 0, such as
             augmented copies, are trained on but not evaluated. If None, ``sample_weight``.
         X_val : array-like of shape (n_val, n_features) or tuple of one, default=None
-            Validation rows, whose mean loss replaces the leave-one-out loss
-            in the derivative. In a parameter
-            search, pass ``(X_val,)``, because a search slices arrays that have as many rows as X.
+            Validation rows, whose mean loss replaces the leave-one-out loss in the derivative. In a
+            parameter search, pass ``(X_val,)``, because a search slices arrays that have as many
+            rows as X.
         y_val : array-like of shape (n_val,) or (n_val, n_targets) or tuple of one, default=None
             Labels of the validation rows.
 
@@ -256,7 +256,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             If an argument is not as described, or if ``alpha`` is too small even for float64. The
             detector is then left unchanged.
         """
-        # A criterion for numbers reads y as numbers, whatever it holds.
+        # A criterion for regression reads y as targets, even if they are whole numbers.
         criterion = LABEL_SCORES.get(self.criterion)
         reads_numbers = criterion is not None and criterion.target_type is RegressionTargets
         data, feature_map = self._validate_fit(
@@ -284,7 +284,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     def fit_predict(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **metadata: Any
     ) -> np.ndarray:
-        """Score the labels of the training rows and return which rows are outliers.
+        """Score the labels of the training rows and flag the outliers.
 
         Parameters
         ----------
@@ -389,7 +389,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         Returns
         -------
         float
-            Accuracy for classes, R^2 for targets.
+            Accuracy for classes, R^2 for regression.
         """
         check_is_fitted(self)
         weight = to_host(sample_weight)

@@ -31,11 +31,11 @@ class PoolRows(RowSource):
     compute : Compute
     pool : Pool
     problem : Problem
-        Of the core. The rows have its columns, and are read in blocks of its size.
+        Problem of the core. The rows have the same columns and are read in blocks of the same size.
     features : tensor of shape (n_pool, p), default=None
         Features of the pool, if they are known.
     kept_bytes : int, default=None
-        Largest size of features that are kept. None: a quarter of the free memory.
+        Largest size of features that are kept. If None, a quarter of the free memory.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ def loss_paths(
         fit.
     kept_bytes : int, default=None
         Largest size of the features of the pool that are kept in memory instead of being computed
-        again. None: a quarter of the free memory.
+        again. If None, a quarter of the free memory.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from skdiva.estimators._inputs import TrainingData
 from skdiva.estimators._meta import DelegationMixin, check_takes_weights, inner_fit_params
 from skdiva.estimators._targets import ClassLabels
 
-# Weights are squared probabilities that labels are right, so this is a probability of one half.
+# Weights are squared probabilities that labels are correct, so this is a probability of one half.
 _KEPT = 0.25
 
 
@@ -54,24 +54,23 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         ``derivative(predictions, targets)``, which returns shape (n, k), for torch tensors of shape
         (n, k).
     learning_rate : "auto" or float, default="auto"
-        Size of a step, in units of the mean absolute derivative. If "auto", it is chosen so that it
-        does no harm as long as most rows are predicted correctly; otherwise, classes that overlap
-        can be mistaken for wrong labels. For classes, the weights are the squared probabilities
-        that the labels are right, according to a model of label noise fitted to leave-one-out
-        outputs. One step follows, of size 0.5 or, if less than a fifth of the labels seem wrong,
-        smaller. If all labels seem right, no step is taken. With ``sources``, the steps converge to
-        a balance of the leave-one-out loss and prior knowledge (see the user guide). For targets,
-        or with ``X_val``, the steps have size 0.25; the number of steps is the one that lowers the
-        error of held-out rows (absolute error, or share misclassified) by more than its standard
-        error.
+        Step size, relative to the mean absolute derivative. If "auto", the rule depends on the
+        task. For classes, each weight is first multiplied by the squared probability that the label
+        is correct, according to a model of label noise fitted to leave-one-out outputs. One step of
+        size 0.5 follows, or a smaller one if less than a fifth of the labels appear to be wrong. No
+        step is taken if all labels appear to be correct. With ``sources``, one weight per source is
+        learned, from the leave-one-out loss and a prior (see the user guide). For regression, or
+        with ``X_val``, steps have size 0.25, and their number is chosen by early stopping on
+        held-out rows: it is zero unless the error decreases by more than its standard error. If
+        most rows are predicted incorrectly, overlapping classes may be mistaken for wrong labels.
     max_iter : int, default=3
         Largest number of steps. Many steps overfit the leave-one-out loss.
     apply : {"sample_weight", "drop"}, default="sample_weight"
         How ``estimator`` is trained. If "sample_weight", with the learned weights. If "drop", for
-        estimators that do not take weights, on the rows that kept at least a quarter of their start
-        weight, which are those whose labels are more likely right than wrong; if no row of a class
-        did, on all rows of the class. With "drop", ``estimator`` receives the ``sample_weight``
-        passed to `fit`, if it takes any.
+        estimators that do not accept weights, on the rows that kept at least a quarter of their
+        start weight, which are roughly those whose labels are more likely correct than wrong. If a
+        class has no such row, all of its rows are kept. With "drop", ``estimator`` receives the
+        ``sample_weight`` passed to `fit`, if it accepts any.
     fit_intercept : bool, default=True
         Whether the ridge model has an intercept, which is not penalized.
     device : str, default=None
@@ -100,8 +99,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Mean leave-one-out loss at the start weights, weighted by ``validation_weight``. If
         ``X_val`` is passed, the mean validation loss.
     loo_loss_path_ : ndarray of shape (`n_steps_` + 1,)
-        That loss at the start weights and after every step. With ``sources`` and classes it may
-        rise, because the steps lower the squared error of rescaled outputs instead.
+        That loss at the start weights and after every step. With ``sources`` and classes, it may
+        increase, because the steps minimize the squared error of rescaled outputs instead.
     loo_predictions_ : ndarray of shape (n_samples, k)
         Leave-one-out outputs at the start weights, one column per class or target.
     alpha_ : float
@@ -117,7 +116,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     classes_ : ndarray of shape (n_classes,)
         Class labels; only for classification.
     sources_ : ndarray of shape (n_sources,)
-        The sources in sorted order. This attribute and the next two exist only if ``sources`` were
+        The sources, in sorted order. This attribute and the next two exist only if ``sources`` was
         passed to `fit`.
     source_weight_ : ndarray of shape (n_sources,)
         Weight of every source relative to its start weight, with mean 1 over the rows.
@@ -146,8 +145,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         \frac{dL}{da_j} = - \sum_{i \ne j} H_{ij} \langle P_i, e_j \rangle
                           - \sum_{i \ne j} H_{ij}^2 s_i .
 
-    A weight of 2 is not the same as a repeated row. Leaving out the weighted row leaves out all of
-    it, whereas a repeated row leaves its copy in the training set.
+    A weight of 2 is not the same as a repeated row. If a weighted row is left out, all of it is
+    left out. If a repeated row is left out, its copy remains in the training set.
 
     In a Pipeline, this estimator should be the last step, because weights are not passed from step
     to step.
@@ -231,9 +230,9 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         X : array-like of shape (n_samples, n_features)
             Training rows: an array, a dataframe or a tensor.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets. The tags of ``estimator`` decide which of
-            them; without an estimator, floats with a fractional part are regression targets.
-            Several targets require an estimator that accepts them, or no estimator.
+            Labels of any type, or regression targets. The tags of ``estimator`` determine which;
+            without an estimator, floats with a fractional part are regression targets. Several
+            targets require an estimator that accepts them, or no estimator.
         sample_weight : array-like of shape (n_samples,), default=None
             Start weights, which are scaled to mean 1.
         groups : array-like of shape (n_samples,), default=None

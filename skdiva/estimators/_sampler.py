@@ -58,7 +58,7 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
     Notes
     -----
     No class is lost: if all rows of a class are flagged, none of them is dropped. Nevertheless,
-    rows of a rare class with right labels are dropped more often than others. With few classes, it
+    correctly labeled rows of a rare class are dropped more often than others. With few classes, it
     helps to pass class-balanced ``sample_weight`` to `fit_resample`, which passes them to the
     detector.
 

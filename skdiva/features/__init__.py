@@ -1,7 +1,7 @@
 """Features for the estimators: from X to the rows of the ridge model.
 
-`KernelFeaturizer` chooses between standardized columns and kernel features, `JacobianFeaturizer`
-takes activations or Jacobians of a torch network. Importing the package loads neither torch nor
+`KernelFeaturizer` chooses between standardized columns and kernel features. `JacobianFeaturizer`
+computes activations or Jacobians of a torch network. Importing the package loads neither torch nor
 scikit-learn; the names are loaded on first use.
 """
 

@@ -63,8 +63,8 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     A linear model on the Jacobian of the outputs of a network with respect to its parameters is the
     network linearized around its weights. A linear model on the activations before the last layer
-    retrains that layer. The network is copied in `fit` and used in evaluation mode; it is not
-    changed.
+    retrains that layer. The network is copied in `fit`, and the copy is used in evaluation mode.
+    The network itself is not changed.
 
     Parameters
     ----------
@@ -72,38 +72,39 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         The network, or a function without arguments that makes one, with ``random_state`` as seed.
         It must return outputs of shape (rows, outputs), or an object that has them as ``logits``.
     parameters : {"last", "all"} or list of str, default="last"
-        "last": the features are the inputs of the last Linear that is called. "all", or names of
-        parameters or of modules (``"layer4"``, ``"head.weight"``): the features are derivatives
+        If "last", the features are the inputs of the last Linear that is called. If "all", or names
+        of parameters or modules (``"head.weight"``, ``"layer4"``), the features are derivatives
         with respect to these parameters.
     outputs : {"random", "each", "sum"}, default="random"
-        What is differentiated: a fixed random combination of the outputs, every output (features of
-        shape (n, k, p)), or their sum, which hardly depends on the parameters after training with
-        cross-entropy. Ignored with ``parameters="last"``.
+        Quantity that is differentiated: a fixed random combination of the outputs, every output
+        (features of shape (n, k, p)), or the sum of the outputs, which hardly depends on the
+        parameters after training with cross-entropy. Ignored with ``parameters="last"``.
     n_components : int, default=None
-        Number of columns after a random projection that keeps inner products on average. None: no
-        projection.
+        Number of columns after a random projection that keeps inner products on average. If None,
+        there is no projection.
     activation_slope : float, default=None
-        Slope given to ReLU and ReLU6 where they are flat. None: they are left as they are.
+        Slope given to ReLU and ReLU6 where they are flat. If None, they are not changed.
     precondition : {"fisher"}, default=None
-        "fisher": columns are multiplied by (F + mean F)^-1/2, where F is the mean square of the
+        If "fisher", columns are multiplied by (F + mean F)^-1/2, where F is the mean square of the
         column over the training rows.
     input_shape : tuple of int, default=None
-        Shape of a row for the network, if X has two dimensions. None: the shape of a row of X.
+        Shape of a row for the network, if X has two dimensions. If None, the shape of a row of X.
     batch_size : "auto" or int, default="auto"
-        Number of rows computed at a time. "auto": chosen from the free memory. It is halved
-        whenever memory does not suffice.
+        Number of rows computed at a time. If "auto", it is chosen according to the free memory. It
+        is halved whenever memory does not suffice.
     device : str, default=None
-        "cpu", "cuda" or "cuda:<index>". None: the device of X if that is a CUDA tensor, else CUDA
-        if available, else the CPU.
+        Device to compute on: "cpu", "cuda" or "cuda:<index>". If None, the device of X if that is a
+        CUDA tensor; otherwise CUDA if it is available, else the CPU.
     dtype : {"float32", "float64"}, default=None
-        Precision of network and features. None: float64 if the network has float64 parameters, else
-        float32.
+        Precision of network and features. If None, float64 if the network has float64 parameters,
+        otherwise float32.
     memory : str or joblib.Memory, default=None
         Folder that caches results of `transform`, keyed by the content of network and X. Results
         for a Dataset or DataLoader are not cached.
     random_state : int, RandomState instance or None, default=None
         Determines the combination of the outputs, the projection, and the random numbers that a
-        callable backbone draws. None is the same as 0.
+        callable backbone draws. None is the same as 0, so that repeated calls give the same
+        results.
     verbose : int, default=0
         Whether to show a progress bar.
 
@@ -193,7 +194,7 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> JacobianFeaturizer:  # noqa: ARG002
-        """Copy the network, and prepare the computation of the features.
+        """Copy the network and prepare the computation of the features.
 
         Parameters
         ----------
@@ -210,7 +211,7 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Raises
         ------
         TypeError
-            If backbone does not give a module.
+            If ``backbone`` is neither a module nor a callable that returns one.
         ValueError
             If X or the network is not as described.
         """
@@ -252,8 +253,8 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Returns
         -------
         ndarray or tensor of shape (n_rows, n_features)
-            (n_rows, n_outputs, n_features) per output. If X is a tensor, a tensor on the same
-            device.
+            Features, of shape (n_rows, n_outputs, n_features) if they are computed per output. If X
+            is a tensor, a tensor on the same device.
 
         Raises
         ------
@@ -277,7 +278,7 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     @available_if(_is_per_output)
     def initial_outputs(self, X: Any) -> np.ndarray | torch.Tensor:
-        """Outputs of the network, from which a linearized model starts.
+        """Compute the outputs of the network, to which a linearized model is added.
 
         Parameters
         ----------
@@ -299,7 +300,7 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     @available_if(_is_exact)
     def jacobian_tiles(self, X: Any, max_bytes: int) -> Iterator[torch.Tensor]:
-        """Jacobian of all outputs, some columns at a time.
+        """Yield the Jacobian of all outputs, some columns at a time.
 
         Parameters
         ----------
@@ -319,7 +320,7 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     @available_if(_is_exact)
     def combine_jacobian(self, X: Any, coefficients: Any) -> torch.Tensor:
-        """Sum of the rows of the Jacobians, each times a coefficient.
+        """Sum the rows of the Jacobians, each multiplied by a coefficient.
 
         Parameters
         ----------
@@ -338,7 +339,7 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     @available_if(_is_exact)
     def apply_jacobian(self, X: Any, coef: Any) -> torch.Tensor:
-        """Jacobians times coefficients of the columns.
+        """Multiply the Jacobians by coefficients of the columns.
 
         Parameters
         ----------
@@ -362,7 +363,7 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return tags
 
     def __sklearn_clone__(self) -> JacobianFeaturizer:
-        """Clone all parameters but the network, which clones share."""
+        """Clone all parameters except the network, which is shared by the clones."""
         bare = object.__new__(type(self))
         bare.__dict__.update(vars(self), backbone=None)
         twin = super(JacobianFeaturizer, bare).__sklearn_clone__()

@@ -30,35 +30,37 @@ _CHOICE_ROWS, _CHOICE_LANDMARKS = 3000, 400  # on which the candidates are compa
 
 
 class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Linear or kernel features, whichever a ridge model predicts best with.
+    """Linear or kernel features, whichever give the smaller error of a ridge model.
 
     The columns of X are standardized to mean 0 and variance 1. The features are either these
     columns, or the Nystroem features of a kernel between rows and landmarks, which are training
     rows drawn without regard to the labels. Eight candidates, which differ in kernel and width, are
     compared by the leave-one-out squared error of a ridge model at its best penalty, in closed
-    form. Apart from this choice the features do not depend on y, so leave-one-out errors of models
-    on these features remain honest.
+    form. Apart from this choice, the features do not depend on y, so that leave-one-out errors of
+    models on these features are not biased by the labels that are left out.
 
     Parameters
     ----------
     kernel : {"auto", "linear", "rbf", "laplacian"}, default="auto"
-        "linear": the standardized columns themselves; "rbf": exp(-gamma * squared Euclidean
-        distance); "laplacian": exp(-gamma * sum of absolute differences), which can follow steps
-        along single columns, as trees do. "auto": the best of the three.
+        Kernel. If "linear", the features are the standardized columns. If "rbf", the kernel is
+        exp(-gamma * squared Euclidean distance). If "laplacian", it is exp(-gamma * sum of absolute
+        differences), which can follow steps along single columns, as trees do. If "auto", the best
+        of the three.
     gamma : "auto" or float, default="auto"
-        Coefficient of the kernel on standardized columns. "auto": the best of 0.1, 0.3, 1 and 3
-        ("rbf") or 0.2, 0.6 and 2 ("laplacian"), divided by the number of columns of X that vary.
+        Coefficient of the kernel on standardized columns. If "auto", the best of 0.1, 0.3, 1 and 3
+        ("rbf") or of 0.2, 0.6 and 2 ("laplacian"), divided by the number of columns of X that vary.
     n_components : "auto" or int, default="auto"
-        Number of landmarks, and largest number of features of a kernel. "auto": 1000, or fewer if
-        there are fewer rows or if the training features would take more than 1 GiB.
+        Number of landmarks, and largest number of features of a kernel. If "auto", 1000, or fewer
+        if there are fewer rows or if the training features would take more than 1 GiB.
     device : str, default=None
-        "cpu", "cuda" or "cuda:<index>". None: the device of X if that is a CUDA tensor, else CUDA
-        if available, else the CPU.
+        Device to compute on: "cpu", "cuda" or "cuda:<index>". If None, the device of X if that is a
+        CUDA tensor; otherwise CUDA if it is available, else the CPU.
     dtype : {"float32", "float64"}, default=None
-        Precision of the features. None: float32 for float32, float16 or CUDA input, else float64.
+        Precision of the features. If None, float32 for float32, float16 or CUDA input, otherwise
+        float64.
     random_state : int, RandomState instance or None, default=None
-        Determines which rows become landmarks. None is the same as 0: the same call gives the same
-        features.
+        Determines which rows become landmarks. None is the same as 0, so that repeated calls give
+        the same results.
 
     Attributes
     ----------
@@ -67,8 +69,8 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     gamma_ : float or None
         Coefficient of the kernel; None for "linear".
     loo_losses_ : dict
-        Mean leave-one-out squared error, summed over classes or targets, for each pair
-        (kernel, gamma). Empty if there was nothing to choose.
+        Mean leave-one-out squared error, summed over classes or targets, for each pair (kernel,
+        gamma). Empty if there is nothing to choose.
     landmarks_ : ndarray of shape (n_landmarks, n_columns)
         Standardized landmarks; None for "linear".
     projection_ : ndarray of shape (n_landmarks, n_components)
@@ -184,7 +186,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Returns
         -------
         ndarray of shape (n_rows, n_components)
-            The features; for "linear" the standardized columns.
+            The features; for "linear", the standardized columns.
         """
         check_is_fitted(self)
         return to_host(self.transform_checked(self._check_X(X, reset=False)))
@@ -214,7 +216,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         sample_weight : ndarray of shape (n,) or None
             Their weights.
         task : SelectionTask or None
-            What the choice depends on; None if there is nothing to choose.
+            Targets, groups and weights for the choice; None if there is nothing to choose.
         device : torch.device
             Device to compute on.
         dtype : {"float32", "float64"}

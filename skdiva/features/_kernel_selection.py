@@ -40,7 +40,7 @@ class SelectionTask(NamedTuple):
     groups: torch.Tensor | None = None  # codes of shape (n,)
     validation: tuple[Any, Targets] | None = None  # X_val and its targets
     fit_intercept: bool = True
-    validation_weight: torch.Tensor | None = None  # (n,); None: the sample weights
+    validation_weight: torch.Tensor | None = None  # (n,); if None, the sample weights
 
     def select(self, rows: torch.Tensor) -> "SelectionTask":
         """Return the task for some of the rows, given as an int64 tensor."""
@@ -139,7 +139,7 @@ def compare_on_sample(
     landmarks: np.ndarray,
     device: torch.device,
 ) -> dict[Candidate, float]:
-    """Compare candidates on some of the rows, in single precision: only the best one matters.
+    """Compare candidates on some of the rows, in single precision.
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ def kernel_distances(kernel: str, rows: torch.Tensor, landmarks: torch.Tensor) -
     if kernel == "laplacian":
         return torch.cdist(rows, landmarks, p=1)
     squares = rows.square().sum(dim=1, keepdim=True) + landmarks.square().sum(dim=1)
-    # Cancellation leaves errors of the size of rounding, which the exponential does not magnify.
+    # Cancellation causes errors of the order of rounding, which the exponential does not amplify.
     return torch.addmm(squares, rows, landmarks.T, alpha=-2).clamp_(min=0)
 
 

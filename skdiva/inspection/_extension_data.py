@@ -48,7 +48,7 @@ def extension_data(
     rows : dict of str to array-like or None
         X, y, X_pool, y_pool, groups, X_val and y_val as passed to `fit`; X_test and y_test.
     training : dict of str to object
-        What is trained to compute test errors, and how: model, metric and n_jobs.
+        Settings of the models trained to compute test errors: model, metric and n_jobs.
     n_rows : int or array-like of int
         How many models to train, or the numbers of rows added for each.
     n_repeats : int
@@ -92,7 +92,7 @@ def _complete(rows: dict[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _rows_at_extender(extender: Any, rows: dict[str, Any]) -> dict[str, Any]:
-    """Return the rows as the extender sees them: transformed by the steps of a Pipeline before it.
+    """Return the rows as they are passed to the extender, transformed by previous Pipeline steps.
 
     Raises if they do not hold the whole pool.
     """
@@ -131,7 +131,7 @@ class _TestErrors:
     extender : DivaExtender
         Fitted with a pool.
     rows : dict of str to array-like
-        X, y, X_pool, y_pool, X_test and y_test, as the extender sees them.
+        X, y, X_pool, y_pool, X_test and y_test, as they are passed to the extender.
     model : estimator or None
         Model to train. If None, the estimator of the extender.
     metric : callable or None

@@ -40,7 +40,7 @@ class SourceDisplay:
     axes_ : tuple of two matplotlib Axes
         Axes of the weights and of the probabilities, inside ``ax_``.
     ax_ : matplotlib Axes
-        Axes drawn on. Of these, only the title is visible.
+        Axes drawn on. Only their title is visible.
     figure_ : matplotlib Figure
         Figure of ``ax_``.
 

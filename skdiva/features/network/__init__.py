@@ -1,7 +1,7 @@
 """Features of torch networks: penultimate activations and Jacobians.
 
-The modules lead from the rows of X to batches on a device, and from there to activations or
-per-sample gradients, scaled and projected. `NetworkExtractor` runs the whole way; `replace_head`
+The rows of X are read in batches on a device. Activations or per-sample gradients are computed for
+each batch, scaled and projected. `NetworkExtractor` performs all of these steps, and `replace_head`
 prepares a network for it. Everything here needs torch, and nothing here is an estimator.
 """
 

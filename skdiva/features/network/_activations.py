@@ -55,7 +55,7 @@ class LeakyActivations(TorchFunctionMode):
 
 
 def _activation(func: Any, args: tuple, kwargs: dict) -> tuple[Any, bool]:
-    """Return which activation a function is (None: neither), and whether it works in place."""
+    """Return the activation that a function computes, if any, and whether it works in place."""
     if func in _RELU:
         return F.relu, _argument("inplace", 1, False, args, kwargs)
     if func in _RELU_IN_PLACE:

@@ -1,4 +1,4 @@
-"""Backbones: the module that a user passes or a callable makes, its dtype, and seeds."""
+"""Backbones given as modules or as callables that make them, their dtype, and random seeds."""
 
 import contextlib
 from collections.abc import Callable, Iterator

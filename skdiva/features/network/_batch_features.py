@@ -18,15 +18,15 @@ class NetworkFeatures:
     ----------
     network : FrozenNetwork
     gradients : PerSampleGradients or None
-        Gradients of the chosen parameters. None: the features are the penultimate activations.
+        Gradients of the chosen parameters. If None, the features are the penultimate activations.
     n_columns : int
         Number of features before the projection, P.
     n_outputs : int
         Number of outputs, k.
     direction : tensor of shape (k,) or None
-        Weights of the outputs. None: every output has features of its own.
+        Weights of the outputs. If None, every output has features of its own.
     projection : FoldedProjection, default=None
-        Projection from P to q columns. None: q is P.
+        Projection from P to q columns. If None, q is P.
     scale : tensor of shape (P,), default=None
         Factors of the columns.
     """
@@ -102,7 +102,7 @@ class NetworkFeatures:
             return self.network.penultimate(batch)[0]
 
     def _blocks(self, batch: Batch) -> Iterator[tuple[int | None, int, torch.Tensor]]:
-        """Yield the output (None: all combined), the first column, and a block (b, m)."""
+        """Yield the output (None if all are combined), the first column, and a block (b, m)."""
         if self._gradients is None:
             yield None, 0, self._activations(batch)
         elif self._direction is None:

@@ -1,4 +1,4 @@
-"""Batches on a device: as many rows as memory holds, the next one copied during computation."""
+"""Batches on a device, with automatic batch size and prefetching."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,12 +31,12 @@ class Batches:
     dtype : torch.dtype
         Dtype of floating-point rows.
     keep_integers : bool
-        Whether integers are token ids; otherwise they are converted to ``dtype``. In a dict they
-        are always kept.
+        Whether integers are token ids; otherwise they are converted to ``dtype``. Integers in a
+        dict are always kept.
     size : int
-        Largest number of rows at a time. It is halved for good when memory does not suffice.
+        Largest number of rows at a time. It is halved permanently when memory does not suffice.
     progress : str, default=None
-        Name of a progress bar. None: no bar.
+        Name of a progress bar. If None, no bar is shown.
     """
 
     def __init__(
@@ -143,7 +143,8 @@ class Batches:
         ahead = None
         for batch in batches:
             computing.wait_stream(copying)
-            # Results wait for everything launched on this stream so far: `ahead` has arrived.
+            # Results are available only after all work launched so far, so the copy of `ahead` is
+            # complete.
             ready, host = ahead, _pinned(self._on_host(batch))
             with torch.cuda.stream(copying):
                 # The caller's own CUDA tensor may still be written to.

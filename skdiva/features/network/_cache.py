@@ -27,7 +27,7 @@ def cached(
     Parameters
     ----------
     memory : str, joblib.Memory or None
-        None: no cache.
+        Where results are stored. If None, they are not.
     key : tuple of (str, nn.Module, ExtractorConfig)
         The name of the result, and everything besides the rows that it depends on.
     rows : NetworkRows

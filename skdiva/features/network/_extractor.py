@@ -43,15 +43,15 @@ class NetworkExtractor:
     Parameters
     ----------
     module : nn.Module
-        Is copied.
+        Network, which is copied.
     config : ExtractorConfig
     probe : ndarray of shape (b, ...) or dict of ndarrays
         Some rows, on which the network is tried.
     device : torch.device
     batch_size : int, default=None
-        Number of rows at a time. None: chosen from the free memory.
+        Number of rows at a time. If None, it is chosen according to the free memory.
     progress : str, default=None
-        Name of the progress bars. None: no bars.
+        Name of the progress bars. If None, no bars are shown.
 
     Attributes
     ----------

@@ -23,13 +23,13 @@ class FrozenNetwork:
     Parameters
     ----------
     module : nn.Module
-        Is copied; its parameters, buffers, gradients and mode are not touched.
+        Network. It is copied, and its parameters, buffers, gradients and mode are not changed.
     device : torch.device or str
         Device of the copy.
     dtype : torch.dtype
         Dtype of the copy's floating-point parameters and buffers.
     activation_slope : float, default=None
-        Slope of its ReLUs for negative inputs. None: they are left as they are.
+        Slope of its ReLUs for negative inputs. If None, they are not changed.
 
     Attributes
     ----------

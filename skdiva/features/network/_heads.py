@@ -1,4 +1,4 @@
-"""Heads of networks: replace_head, and the random layer with zero outputs that it puts in."""
+"""Replacement of the head of a network by a random layer whose initial outputs are zero."""
 
 import copy
 from collections.abc import Callable
@@ -25,10 +25,11 @@ def replace_head(
 
     The weights of the new head are drawn at random, as `torch.nn.Linear` draws them. With weights
     of zero, the derivatives with respect to all layers before the head would vanish. The outputs of
-    the new head are nevertheless zero: it subtracts the outputs that these weights give, and no
-    gradient flows through what is subtracted. Random outputs would only be noise that a model has
-    to unlearn. A head fitted to the labels is no alternative either: it has seen them, so the
-    leave-one-out errors of a model linearized around it would be too small.
+    the new head are nevertheless zero: the outputs that these weights give are subtracted, and no
+    gradient flows through the subtracted outputs. With random initial outputs, the model would have
+    to compensate for this noise. A head fitted to the labels is not suitable either: it depends on
+    the label of the row that is left out, so the leave-one-out errors of the linearized model would
+    be too small.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def replace_head(
     n_outputs : int
         Number of outputs, for instance of classes.
     X : array-like, tensor, Dataset or DataLoader
-        A few rows: the head is the last Linear that is called for them.
+        A few rows. The head is the last Linear that is called for them.
     random_state : int, RandomState instance or None, default=None
         Determines the weights. None is the same as 0. Torch's global random number generators are
         left as they are.
@@ -86,7 +87,7 @@ class ZeroStartLinear(nn.Linear):
     """Linear layer minus the outputs that it had when it was made.
 
     The outputs are zero until the weights change. Gradients still flow through the random weights,
-    since none flows through what is subtracted.
+    but not through the subtracted outputs.
 
     Parameters
     ----------

@@ -4,13 +4,13 @@ import torch
 
 
 class FoldedProjection:
-    """Random projection that folds the columns, chunk by chunk, onto a few.
+    """Random projection that adds chunks of columns, with random signs and shifts.
 
     A chunk is ``n_components`` consecutive columns. Every column gets a random sign and every chunk
     a random cyclic shift; then the chunks are added up: y = sum_c roll(sign_c * x_c, shift_c). This
     is a count sketch without scattered writes, so it is fast and deterministic. Two columns of the
-    same chunk are never added to each other, any two others with probability 1 / n_components, and
-    their product has a random sign. Hence E <y, y'> = <x, x'>, with a variance of at most
+    same chunk are never added to each other. Any two others are, with probability 1 / n_components,
+    and their product then has a random sign. Hence E <y, y'> = <x, x'>, with a variance of at most
     (|x|^2 |x'|^2 + <x, x'>^2) / n_components, as for the count sketch.
 
     Parameters

@@ -56,7 +56,7 @@ class ArrayRows(NetworkRows):
     ----------
     X : ndarray or tensor of shape (n, ...)
     row_shape : sequence of int, default=None
-        Shape of a row for the network. None: as it is.
+        Shape of a row for the network. If None, that of the rows of X.
     """
 
     def __init__(self, X: Any, row_shape: Sequence[int] | None = None):

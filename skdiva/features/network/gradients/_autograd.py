@@ -45,9 +45,9 @@ def row_blocks(
         Takes a slice of the rows and some of the parameters; returns gradients (rows, size) by
         name.
     rows_at_once : int, default=None
-        None: as many as fit in a block.
+        Number of rows computed at a time. If None, as many as fit in a block.
     block_bytes : int, default=None
-        Size of the gradients held at a time. None: 256 MiB.
+        Size of the gradients held at a time. If None, 256 MiB.
 
     Yields
     ------
@@ -183,7 +183,7 @@ def forward_product(
         return network.outputs(batch, parameters)
 
     with warnings.catch_warnings():
-        # A warning of torch about itself, at the first product.
+        # Torch warns about its own code at the first product.
         warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
         return torch.func.jvp(outputs, (parameters,), (tangents,))[1]
 
@@ -191,7 +191,10 @@ def forward_product(
 def backward_product(
     network: FrozenNetwork, batch: Batch, parameters: Tensors, tangents: Tensors
 ) -> torch.Tensor:
-    """Return the same by two backward passes: J' u is linear in u, and its transpose is J.
+    """Return the derivative of the outputs along tangents, by two backward passes.
+
+    The vector-Jacobian product J'u is linear in u. Differentiating it with respect to u gives the
+    product of J with the tangents.
 
     Parameters
     ----------

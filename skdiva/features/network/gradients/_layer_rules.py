@@ -201,7 +201,7 @@ def layer_blocks(
         Columns of the flattened parameter.
     n_samples : int
     block_bytes : int, default=None
-        Size of a block, unless a single row of the parameter is larger. None: 4 MiB on a CPU,
+        Size of a block, unless a single row of the parameter is larger. If None, 4 MiB on a CPU and
         64 MiB on a GPU.
 
     Yields

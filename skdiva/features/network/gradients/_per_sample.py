@@ -49,7 +49,7 @@ class PerSampleGradients:
     rules : sequence of (type, dict), default=LAYER_RULES
         Rules by name of the parameter, for layers of a type.
     block_bytes : int, default=None
-        Size of a block. None: chosen by method and device.
+        Size of a block. If None, it depends on method and device.
 
     Attributes
     ----------
@@ -99,9 +99,9 @@ class PerSampleGradients:
         ----------
         batch : tensor of shape (b, ...) or dict of tensors
         direction : tensor of shape (k,), default=None
-            None: the sum of the outputs.
+            If None, the sum of the outputs.
         columns : slice, default=None
-            Some of the P columns. None: all.
+            Some of the P columns. If None, all.
 
         Yields
         ------
@@ -125,7 +125,7 @@ class PerSampleGradients:
         ----------
         batch : tensor of shape (b, ...) or dict of tensors
         columns : slice, default=None
-            Some of the P columns. None: all.
+            Some of the P columns. If None, all.
 
         Yields
         ------
@@ -202,9 +202,10 @@ class PerSampleGradients:
         directions : callable
             Takes the outputs (b, k) and returns a sequence of tensors (k,).
         columns : slice or None
-            Some of the P columns. None: all.
+            Some of the P columns. If None, all.
         methods : dict, default=None
-            Methods by name of the parameter; only these parameters are used. None: all, as chosen.
+            Methods by name of the parameter; only these parameters are used. If None, all
+            parameters, with the chosen methods.
 
         Yields
         ------
