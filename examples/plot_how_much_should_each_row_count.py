@@ -80,10 +80,11 @@ print(f"  with the smallest weights: {is_wrong[display.down_rows_].sum()} of 8")
 # %%
 # Derivatives
 # -----------
-# The weights are learned from the derivatives of the leave-one-out loss with respect to the weight
-# of each row, shown here at equal weights. Most wrong labels have positive derivatives: increasing
-# their weight would increase the loss. Where the two histograms overlap, the label is uncertain,
-# and a weight is more appropriate than a decision to keep or drop the row.
+# Each weight is first multiplied by the squared probability that its label is correct. A step along
+# the derivatives of the leave-one-out loss with respect to the weights follows. The derivatives are
+# shown here at equal weights. Most wrong labels have positive derivatives: increasing their weight
+# would increase the loss. Where the two histograms overlap, the label is uncertain, and a weight is
+# more appropriate than a decision to keep or drop the row.
 
 DerivativeDisplay.from_estimator(reweighter, is_wrong=is_wrong)
 harms = reweighter.derivative_ > 0

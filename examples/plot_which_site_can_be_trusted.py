@@ -2,9 +2,9 @@
 Learning weights for data from several sites
 ============================================
 
-The data come from four sites. Some of them label carefully, one has 40 % of wrong labels, and
-nobody knows which. :class:`~skdiva.DivaReweighter` learns one weight per site that optimizes
-predictions for rows that were not used in training. Here, the sites are simulated with
+The data come from four sites. Some of them label carefully, at one of them 40 % of the labels are
+wrong, and nobody knows which one. :class:`~skdiva.DivaReweighter` learns one weight per site that
+optimizes predictions for rows that were not used in training. Here, the sites are simulated with
 scikit-learn's digits, so that the wrong labels are known.
 """
 

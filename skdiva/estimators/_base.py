@@ -60,7 +60,7 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The same rows, in another container if `set_output` asks for one.
+            The same rows, in another container if `set_output` requests one.
         """
         check_is_fitted(self)
         return check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
@@ -83,7 +83,7 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The same rows, in another container if `set_output` asks for one.
+            The same rows, in another container if `set_output` requests one.
         """
         same = self.fit(X, y, **fit_params).transform(X)
         message = self._pipeline_warning()

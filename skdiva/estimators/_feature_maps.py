@@ -108,7 +108,7 @@ class FeatureMap(ABC):
     def coef_from_duals(self, X: Any, duals: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients (p,) and intercepts (k,) for those (n k,) of the inner products.
 
-        Only maps with ``gram_only`` have it. X are the training rows.
+        It is only defined if ``gram_only`` is True. X holds the training rows.
         """
         raise NotImplementedError
 

@@ -62,7 +62,7 @@ def read_training_data(
     Parameters
     ----------
     estimator : estimator
-        Named in the error messages.
+        Estimator that is named in error messages.
     X, y : array-like
         As passed to `fit`.
     numeric : bool

@@ -22,13 +22,13 @@ class LabelScoreResult(NamedTuple):
     ----------
     scores : ndarray of shape (n,)
     start : skdiva.loo.Evaluation
-        At the start weights.
+        Results at the start weights.
     final : skdiva.loo.Evaluation
-        At the weights that the scores are computed with.
+        Results at the weights with which the scores are computed.
     relative_weight : tensor of shape (n,)
         Those weights, divided by the start weights.
     extra : dict
-        Fitted attributes that only this score has.
+        Fitted attributes that are specific to this score.
     """
 
     scores: np.ndarray

@@ -37,7 +37,7 @@ def read_pool(
     Parameters
     ----------
     estimator : estimator
-        Named in the error messages.
+        Estimator that is named in error messages.
     data : TrainingData
         The core.
     X_pool, y_pool : array-like or tuple of one, or None

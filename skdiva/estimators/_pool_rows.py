@@ -18,7 +18,7 @@ from skdiva.loo.pool import loss_path
 from skdiva.loo.rows import free_bytes
 
 _KEPT_SHARE = 0.25  # of the free memory
-_CLOSE = 1e-3  # relative to the largest; for float32, and for networks that see other batches
+_CLOSE = 1e-3  # relative to the largest; for float32, and for networks with other batches
 
 
 class PoolRows(RowSource):

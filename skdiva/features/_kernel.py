@@ -44,8 +44,8 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     kernel : {"auto", "linear", "rbf", "laplacian"}, default="auto"
         Kernel. If "linear", the features are the standardized columns. If "rbf", the kernel is
         exp(-gamma * squared Euclidean distance). If "laplacian", it is exp(-gamma * sum of absolute
-        differences), which can follow steps along single columns, as trees do. If "auto", the best
-        of the three.
+        differences), with which step functions of single columns can be fitted, as with trees. If
+        "auto", the best of the three.
     gamma : "auto" or float, default="auto"
         Coefficient of the kernel on standardized columns. If "auto", the best of 0.1, 0.3, 1 and 3
         ("rbf") or of 0.2, 0.6 and 2 ("laplacian"), divided by the number of columns of X that vary.

@@ -1,4 +1,4 @@
-"""Modules as a skeleton and NumPy arrays: pickles and hashes that do not depend on a device."""
+"""Modules stored as skeletons and NumPy arrays, for pickles and hashes without a device."""
 
 import copy
 from collections.abc import Iterator

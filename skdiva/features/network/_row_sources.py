@@ -148,7 +148,7 @@ def read_rows(
     input_shape : sequence of int, default=None
         Shape of a row for the network, if X has two dimensions.
     estimator : estimator, default=None
-        Named in error messages.
+        Estimator that is named in error messages.
     n_least : int, default=1
         Smallest number of rows.
 
