@@ -48,6 +48,12 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     dtype: str | None
     random_state: Any
     _feature_map: FeatureMap
+    loo_loss_: float
+    alpha_: float
+    featurizer_: Any
+    classes_: np.ndarray
+    n_features_in_: int
+    feature_names_in_: np.ndarray
 
     def transform(self, X: ArrayLike) -> Any:
         """Return X unchanged.

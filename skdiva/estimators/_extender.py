@@ -5,11 +5,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context, clone
+from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_consistent_length, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdiva._decorators import fit_context
 from skdiva.arrays import append_rows, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import FeatureMap
@@ -171,6 +172,13 @@ class DivaExtender(DelegationMixin, BaseDiva):
 
     _target: Target
     _row_scores: NewRowDerivative
+    ranking_: np.ndarray
+    support_: np.ndarray
+    pool_derivative_: np.ndarray
+    loo_loss_path_: np.ndarray
+    n_added_: np.ndarray
+    coef_: np.ndarray
+    intercept_: np.ndarray
 
     def __init__(
         self,
@@ -203,7 +211,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
         X: ArrayLike,

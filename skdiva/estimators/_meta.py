@@ -18,9 +18,9 @@ from sklearn.utils.metadata_routing import (
     get_routing_for_object,
     process_routing,
 )
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skdiva._decorators import available_if
 from skdiva.arrays import to_host
 
 _DELEGATED = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score")

@@ -5,12 +5,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import OutlierMixin, _fit_context
+from sklearn.base import OutlierMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdiva._decorators import fit_context
 from skdiva.arrays import to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import LazyFeatures
@@ -179,6 +180,19 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     _target: Target
     _index: Any
     _label_score: LabelScore
+    outlier_scores_: np.ndarray
+    threshold_: float
+    suggested_label_: np.ndarray
+    derivative_: np.ndarray
+    noise_rate_: float
+    noise_matrix_: np.ndarray
+    loo_predictions_: np.ndarray
+    sample_weight_: np.ndarray
+    coef_: np.ndarray
+    intercept_: np.ndarray
+    sources_: np.ndarray
+    source_weight_: np.ndarray
+    source_probability_: np.ndarray
 
     def __init__(
         self,
@@ -207,7 +221,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
         X: ArrayLike,

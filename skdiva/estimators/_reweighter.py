@@ -5,11 +5,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context, clone
+from sklearn.base import clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
+from skdiva._decorators import fit_context
 from skdiva.arrays import to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._inputs import TrainingData
@@ -178,6 +179,16 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         "apply": [StrOptions({"sample_weight", "drop"})],
     }
 
+    sample_weight_: np.ndarray
+    derivative_: np.ndarray
+    loo_loss_path_: np.ndarray
+    loo_predictions_: np.ndarray
+    n_iter_: int
+    n_steps_: int
+    sources_: np.ndarray
+    source_weight_: np.ndarray
+    source_probability_: np.ndarray
+
     def __init__(
         self,
         estimator: Any = None,
@@ -209,7 +220,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
         X: ArrayLike,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
 from sklearn.utils import InputTags, Tags, _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
@@ -16,6 +16,7 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
+from skdiva._decorators import fit_context
 from skdiva.arrays import to_host
 from skdiva.estimators._outlier_detector import DivaOutlierDetector
 from skdiva.estimators._targets import holds_classes
@@ -91,10 +92,16 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
     _estimator_type = "sampler"
     _parameter_constraints: ClassVar[dict] = {"detector": [HasMethods(["fit_predict"]), None]}
 
+    detector_: Any
+    sample_indices_: np.ndarray
+    sampling_strategy_: dict[Any, int]
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     def __init__(self, detector: Any = None):
         self.detector = detector
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
         """Fit the detector and find the rows to keep.
 

@@ -6,21 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
+from skdiva._decorators import available_if, fit_context
 from skdiva.arrays import is_tensor, to_host
 from skdiva.features.network import (
     ExtractorConfig,
@@ -161,6 +156,14 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         "verbose": ["verbose"],
     }
 
+    n_columns_: int
+    n_outputs_: int
+    parameter_names_: list[str] | None
+    direction_: np.ndarray | None
+    scale_: np.ndarray | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     def __init__(
         self,
         backbone: torch.nn.Module | Callable[[], torch.nn.Module],
@@ -192,8 +195,8 @@ class JacobianFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> JacobianFeaturizer:  # noqa: ARG002
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
         """Copy the network and prepare the computation of the features.
 
         Parameters

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from skdiva._decorators import fit_context
 from skdiva.arrays import has_categories, take_rows, to_host
 from skdiva.features._columns import StandardizedColumns
 
@@ -117,6 +113,17 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         "random_state": ["random_state"],
     }
 
+    kernel_: str
+    gamma_: float | None
+    loo_losses_: dict[tuple[str, float | None], float]
+    landmarks_: np.ndarray | None
+    projection_: np.ndarray | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    _columns: StandardizedColumns
+    _device: str
+    _dtype: str
+
     def __init__(
         self,
         kernel: str = "auto",
@@ -134,10 +141,8 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.dtype = dtype
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, *, groups: Any = None
-    ) -> KernelFeaturizer:
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, groups: Any = None) -> Self:
         """Choose the kernel and its coefficient, and draw the landmarks.
 
         Parameters
@@ -206,7 +211,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         *,
         choice_rows: int = _CHOICE_ROWS,
         choice_landmarks: int = _CHOICE_LANDMARKS,
-    ) -> KernelFeaturizer:
+    ) -> Self:
         """Fit to arguments that have been checked.
 
         Parameters
@@ -298,7 +303,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     @property
     def _n_features_out(self) -> int:
-        if self.kernel_ == "linear":
+        if self.projection_ is None:
             return self._columns.n_columns
         return self.projection_.shape[1]
 
