@@ -1,13 +1,14 @@
-"""What choosing the features costs.
+"""Cost of the choice of the features.
 
     python benchmarks/features.py
 
-Kernel, coefficient and penalty are chosen for 10000 rows of 256 columns, and 1000 kernel features
-come of it. Printed are the seconds of the choice, of a factorisation of that size (Gram matrix of
-the weighted rows, and Cholesky), and of the logistic fits of a 5-fold cross-validation on these
-features, as CPU time on one thread in one run.
+The kernel, its coefficient and the penalty are chosen for 10000 rows of 256 columns, which gives
+1000 kernel features. It prints the seconds of the choice, of a factorization of that size (Gram
+matrix of the weighted rows, and Cholesky), and of the logistic fits of a 5-fold cross-validation on
+these features, as CPU time on one thread in one run.
 """
 
+import argparse
 import statistics
 import time
 
@@ -51,7 +52,7 @@ def choose(X, y):
     return features, choose_penalty(problem, features.new_ones(N_ROWS))
 
 
-def factorise(features):
+def factorize(features):
     """One weighted Gram matrix and its Cholesky factor."""
     weighted = features * features.new_ones(len(features), 1)
     gram = weighted.T @ features
@@ -69,17 +70,18 @@ def logistic_fits(features, y):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     torch.set_num_threads(1)
-    print("| dtype | choice (s) | a factorisation (s) | ratio | five logistic fits (s) | share |")
+    print("| dtype | choice (s) | a factorization (s) | ratio | five logistic fits (s) | share |")
     print("|---|---|---|---|---|---|")
     for dtype in DTYPES:
         X, y = make_data(dtype)
         (features, _), choice = timed(choose, X, y)
-        _, factorisation = timed(factorise, features)
+        _, factorization = timed(factorize, features)
         fits = logistic_fits(np.asarray(features), y)
         assert features.shape[1] == N_FEATURES, features.shape
         print(
-            f"| {dtype} | {choice:.2f} | {factorisation:.3f} | {choice / factorisation:.1f} | "
+            f"| {dtype} | {choice:.2f} | {factorization:.3f} | {choice / factorization:.1f} | "
             f"{fits:.1f} | {choice / fits:.0%} |"
         )
 

@@ -118,5 +118,5 @@ def test_the_prompts_chosen_lower_the_loss(ran):
     assert extender.loo_loss_path_[[0, -1]] == pytest.approx([before, after], rel=1e-4)
 
 
-def test_new_images_are_labelled(ran):
+def test_new_images_are_labeled(ran):
     assert list(ran["predicted"]) == list(np.repeat(list(COLORS), 5))

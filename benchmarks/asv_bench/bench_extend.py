@@ -34,7 +34,7 @@ class Extend:
         extend(self.core, 0.1 * N_CORE, self.pool, step=step, n_samples=500)
 
 
-class ScorePool:
+class ScoreRows:
     """Scores of rows that come later, and their memory beside that of the rows."""
 
     params = [["float32", "float64"]]

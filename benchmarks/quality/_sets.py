@@ -15,7 +15,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 MAX_ROWS = 2000  # of a set; the most expensive peers take minutes at that size
 
 
-class LabelledSet(NamedTuple):
+class LabeledSet(NamedTuple):
     """Rows, labels, and, where people or rules gave wrong labels, the true ones."""
 
     X: np.ndarray
@@ -87,7 +87,7 @@ def load(name, folder, max_rows=MAX_ROWS):
     """Return a set, rows drawn at random (the same every time) if it has more than ``max_rows``."""
     if name in OWN:
         X, y = OWN[name](return_X_y=True)
-        return LabelledSet(X, y)
+        return LabeledSet(X, y)
     source = (CLEAN | HUMAN | REGRESSION)[name]
     with np.load(Path(folder) / source.file) as arrays:
         arrays = dict(arrays)
@@ -98,4 +98,4 @@ def load(name, folder, max_rows=MAX_ROWS):
     X = arrays[source.X][rows].astype(np.float64)
     true = arrays[source.true][rows] if source.true else None
     varies = X.std(axis=0) > 0
-    return LabelledSet(X[:, varies], arrays[source.given][rows], true)
+    return LabeledSet(X[:, varies], arrays[source.given][rows], true)

@@ -101,6 +101,8 @@ def test_some_columns_in_small_blocks(name, local, device):
     expected = vectorized(layer, local, inputs, gradients)
     n_columns = expected.shape[1]
     for start, stop in ((0, n_columns), (1, n_columns), (n_columns // 2, n_columns - 1)):
+        if start >= stop:  # the parameter has few entries
+            continue
         cut = slice(start, stop)
         found, _ = assembled(layer, local, inputs, gradients, cut, block_bytes=1)
         torch.testing.assert_close(found, expected[:, start:stop], atol=1e-12, rtol=0)
