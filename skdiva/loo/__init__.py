@@ -21,7 +21,14 @@ from skdiva.loo._penalty import Penalty, choose_penalty
 from skdiva.loo._problem import Problem
 from skdiva.loo._targets import ClassTargets, ValueTargets
 from skdiva.loo.joint import JointGram, JointProblem
-from skdiva.loo.noise import NoiseModel, TransitionNoise, expected_f1_threshold, fit_noise_model
+from skdiva.loo.noise import (
+    LabelPosterior,
+    NoiseModel,
+    TransitionNoise,
+    TransitionPosterior,
+    expected_f1_threshold,
+    fit_noise_model,
+)
 from skdiva.loo.pool import Extension, extend
 from skdiva.loo.rows import Budget, RowSource
 from skdiva.loo.weights import (
@@ -43,6 +50,7 @@ __all__ = [
     "FittedRidge",
     "JointGram",
     "JointProblem",
+    "LabelPosterior",
     "LogLoss",
     "NoiseModel",
     "Penalty",
@@ -50,6 +58,7 @@ __all__ = [
     "RowSource",
     "SquaredError",
     "TransitionNoise",
+    "TransitionPosterior",
     "ValueTargets",
     "brute_force_derivative",
     "brute_force_loo",

@@ -113,7 +113,8 @@ class FittedRidge:
     """
 
     def __init__(self, problem: RidgeProblem, sample_weight: Tensor, alpha: float):
-        weight = problem.layout.arrange(sample_weight)
+        # A copy, because results may be computed after the caller has changed the weights.
+        weight = problem.layout.arrange(sample_weight).clone()
         problem.layout.require_two_groups(weight)
         self.problem, self.alpha = problem, alpha
         self._factorize: Callable | None = partial(problem.smoother, weight, alpha)
@@ -157,7 +158,17 @@ class FittedRidge:
         -------
         FittedRidge
             Shares the factorization and the leave-one-out residuals with this fit.
+
+        Raises
+        ------
+        ValueError
+            If the problem has other rows or targets.
         """
+        if problem.row_targets is not self.problem.row_targets:
+            raise ValueError(
+                "Expected a problem created with the method `replace` of the fitted problem, got "
+                "one with other rows or targets. Fit that problem instead."
+            )
         left_out = self._left_out  # first, because it may factorize again, in float64
         fit = FittedRidge.from_smoother(problem, self.smoother, self.alpha)
         fit._left_out = left_out
@@ -172,6 +183,7 @@ class FittedRidge:
         def solve(dtype):
             if factorize is not None and dtype != self.smoother.dtype:
                 self.smoother = factorize(dtype)
+                vars(self).pop("coefficients", None)  # those of the smoother that is replaced
             residuals = self.smoother.residuals(self.problem.row_targets)
             return residuals, self.smoother.solve_left_out(residuals)
 
@@ -253,7 +265,8 @@ class FittedRidge:
         ValueError
             If only inner products of the features are known.
         """
-        smoother, gradient = self.smoother, self._objective[1]
+        gradient = self._objective[1]  # first, because it may factorize again, in float64
+        smoother = self.smoother
         if not isinstance(smoother, AffineSmoother):
             raise ValueError(
                 "Scoring new rows by the derivative requires the features of every training row. "

@@ -106,6 +106,7 @@ class RidgeProblem(ABC):
         """
         problem = copy.copy(self)
         if loss is not None:
+            check_loss(loss)
             problem.loss = loss
         if validation_weight is not None:
             problem.validation_weight = self.layout.arrange(validation_weight)

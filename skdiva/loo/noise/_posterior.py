@@ -39,7 +39,7 @@ class LabelPosterior(ABC):
         """Return the probability (n,) that each label is wrong, a sum over the other classes."""
         probabilities = self.class_probabilities(outputs, labels, hedged=hedged)
         # One minus the probability of the label would round small probabilities to zero.
-        return probabilities.scatter_(1, labels[:, None], 0.0).sum(dim=1)
+        return probabilities.scatter(1, labels[:, None], 0.0).sum(dim=1)
 
 
 class NoiseModel(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from skdiva.loo._targets import Targets
-from skdiva.loo.rows import Budget, RowSource, as_row_source
+from skdiva.loo.rows import Budget, RowSource, as_row_source, read_rows
 
 
 class PoolBlocks:
@@ -40,8 +40,8 @@ class PoolBlocks:
         """Yield slices of rows, with their features and targets."""
         for start in range(0, self.n_rows, self._step):
             rows = slice(start, min(start + self._step, self.n_rows))
-            yield rows, self.rows.read(rows), self.targets.select(rows)
+            yield rows, read_rows(self.rows, rows), self.targets.select(rows)
 
     def select(self, rows: Tensor) -> tuple[Tensor, Targets]:
         """Return features and targets of the rows at int64 positions."""
-        return self.rows.read(rows), self.targets.select(rows)
+        return read_rows(self.rows, rows), self.targets.select(rows)

@@ -234,6 +234,12 @@ class _GrowingCore:
         self.problem, self.alpha = problem, alpha
         features, targets = pool
         self.pool = PoolBlocks(features, targets, problem.budget)
+        n_columns, n_outputs = problem.rows.n_columns, problem.targets.n_outputs
+        if (self.pool.rows.n_columns, targets.n_outputs) != (n_columns, n_outputs):
+            raise ValueError(
+                f"Expected a pool with the {n_columns} columns and {n_outputs} outputs of the "
+                f"core, got {self.pool.rows.n_columns} columns and {targets.n_outputs} outputs."
+            )
         self.include_pool = include_pool and problem.validation is None
         self.smoother = UpdatedSmoother(core, problem.targets)
         self.chosen = torch.empty(0, dtype=torch.long, device=problem.device)

@@ -181,7 +181,9 @@ class HighLeverageGroups:
                 self.short = torch.cat([self.short, inside])
             elif len(inside):
                 self._add_long(block, inside, whitened.read(block.rows), first, second)
-        self.whitened = whitened.read(self.short)
+        self.whitened = first.new_empty((0, whitened.n_columns))
+        if len(self.short):
+            self.whitened = whitened.read(self.short)
         self.first, self.second = first[self.short], second[self.short]
         self.unit = self.unit_of_row[self.short]
 

@@ -20,6 +20,7 @@ from skdiva.loo.rows._source import (
     RowSource,
     SourceBlocks,
     as_row_source,
+    read_rows,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "free_bytes",
     "is_out_of_memory",
     "make_layout",
+    "read_rows",
 ]

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,20 @@ class Budget:
     block_rows: int | None = None
     block_elements: int = 2**20
     kept_bytes: int | None = None
+
+    def __post_init__(self):
+        if self.block_rows is not None and not (
+            isinstance(self.block_rows, Integral) and self.block_rows >= 1
+        ):
+            raise ValueError(
+                f"block_rows must be None or an int of at least 1, got {self.block_rows!r}. It is "
+                "the number of rows in a block."
+            )
+        if self.block_elements < 1 or (self.kept_bytes is not None and self.kept_bytes < 0):
+            raise ValueError(
+                "block_elements must be at least 1 and kept_bytes None or at least 0, got "
+                f"{self.block_elements!r} and {self.kept_bytes!r}."
+            )
 
     def rows(self, n_columns: int, device: torch.device, itemsize: int = 4) -> int:
         """Return the number of rows per block.

@@ -45,13 +45,21 @@ class RowSource(ABC):
         self.n_rows, self.n_columns = n_rows, n_columns
         self.dtype, self.device = dtype, torch.device(device)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and columns."""
+        return self.n_rows, self.n_columns
+
+    def __len__(self) -> int:
+        return self.n_rows
+
     @abstractmethod
     def read(self, rows: slice | Tensor) -> Tensor:
         """Return some rows.
 
         Parameters
         ----------
-        rows : slice or int64 tensor of shape (m,)
+        rows : slice or int64 tensor of shape (m,), m > 0
             Positions in input order. A slice has a start and a stop, and no step.
 
         Returns
@@ -77,6 +85,38 @@ class InMemoryRows(RowSource):
     def read(self, rows: slice | Tensor) -> Tensor:
         """Return the rows at a slice or at positions, (m, n_columns)."""
         return self.features[rows]
+
+
+def read_rows(source: RowSource, rows: Rows) -> Tensor:
+    """Read some rows of a source, and check them.
+
+    Parameters
+    ----------
+    source : RowSource
+    rows : slice or int64 tensor of shape (m,), m > 0
+
+    Returns
+    -------
+    tensor of shape (m, n_columns)
+
+    Raises
+    ------
+    ValueError
+        If the result is not a tensor of this shape, in the dtype and on the device of the source.
+    """
+    part = source.read(rows)
+    n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+    wanted = (n_rows, source.n_columns), source.dtype, source.device.type
+    found = None
+    if isinstance(part, Tensor):
+        found = tuple(part.shape), part.dtype, part.device.type
+    if found != wanted:
+        raise ValueError(
+            f"{type(source).__name__}.read must return a tensor of shape, dtype and device "
+            f"{wanted}, got {type(part).__name__ if found is None else found}. Return one row for "
+            "every position, and check the attributes that the source was created with."
+        )
+    return part
 
 
 def as_row_source(features: Tensor | RowSource) -> RowSource:
@@ -209,18 +249,10 @@ class SourceBlocks(RowBlocks):
         Raises
         ------
         ValueError
-            If the source returns an array of the wrong shape.
+            If the source returns something else than these rows, see `read_rows`.
         """
         order = self.layout.order
-        part = self.source.read(rows if order is None else order[rows])
-        n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-        if part.shape != (n_rows, self.n_columns):
-            raise ValueError(
-                f"{type(self.source).__name__}.read must return rows of shape "
-                f"{(n_rows, self.n_columns)}, got shape {tuple(part.shape)}. Check its n_rows and "
-                "n_columns, and return one row for every position."
-            )
-        return part.to(self.dtype)
+        return read_rows(self.source, rows if order is None else order[rows]).to(self.dtype)
 
 
 class TransformedBlocks(RowBlocks):

@@ -1,5 +1,6 @@
 """Blocks of rows: sums over rows, maps of rows, and rows that are computed from others."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -106,20 +107,30 @@ def test_dtype_of_a_visit(dtype, budget):
 
 
 class WrongRows(RowSource):
-    """Rows of another shape than asked for."""
+    """Source that returns the same rows whatever it is asked for."""
 
-    def __init__(self, shape):
-        super().__init__(10, 2)
-        self.shape = shape
+    def __init__(self, result, **attributes):
+        super().__init__(10, 2, **attributes)
+        self.result = result
 
     def read(self, _rows):
-        return torch.zeros(self.shape, dtype=torch.float64)
+        return self.result
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (3, 1), (3,), (10, 2)])
+RESULTS = {
+    "more rows": torch.zeros((4, 2), dtype=torch.float64),
+    "fewer columns": torch.zeros((3, 1), dtype=torch.float64),
+    "one dimension": torch.zeros(3, dtype=torch.float64),
+    "all rows": FEATURES,
+    "dtype": torch.zeros((3, 2), dtype=torch.float32),
+    "device": torch.zeros((3, 2), dtype=torch.float64, device="meta"),
+    "array": np.zeros((3, 2)),
+}
+
+
+@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
 @pytest.mark.parametrize("rows", [slice(2, 5), torch.tensor([1, 2, 3])], ids=["slice", "positions"])
-def test_a_source_that_returns_other_rows_is_refused(rows, shape):
-    wrong = SourceBlocks(WrongRows(shape), make_layout(10, 3))
-    message = rf"WrongRows\.read must return rows of shape \(3, 2\), got shape \({shape[0]},.*"
-    with pytest.raises(ValueError, match=message + "one row for every position"):
+def test_a_source_that_returns_other_rows_is_refused(rows, result):
+    wrong = SourceBlocks(WrongRows(result), make_layout(10, 3))
+    with pytest.raises(ValueError, match=r"WrongRows\.read must return .*got .*Return one row for"):
         wrong.read(rows)
