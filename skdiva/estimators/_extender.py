@@ -93,7 +93,9 @@ class DivaExtender(DelegationMixin, BaseDiva):
     pool_derivative_ : ndarray of shape (n_pool,)
         Derivative of ``loo_loss_`` with respect to the weight, at zero, of every row of the pool,
         for the model of the core alone. If it is positive, adding the row is detrimental. The loss
-        of the row itself is not included.
+        of the row itself is not included. If ``alpha_`` is close to zero, derivatives may exceed
+        the loss by orders of magnitude (1e6 for a loss of 1); only their signs and order are then
+        meaningful.
     loo_loss_ : float
         Mean loss of the rows chosen by ``evaluate_on``, predicted by the model of the core alone.
     loo_loss_path_ : ndarray of shape (n_batches + 1,)
@@ -297,6 +299,8 @@ class DivaExtender(DelegationMixin, BaseDiva):
             If it is negative, adding the row to the core lowers ``loo_loss_``. For the rows of the
             pool it is ``pool_derivative_`` if ``evaluate_on="core"``. If ``evaluate_on="all"``, a
             row of the pool is scored as a copy of the one in the pool, whose own loss is included.
+            As for ``pool_derivative_``, only signs and order are meaningful if ``alpha_`` is close
+            to zero.
 
         Raises
         ------

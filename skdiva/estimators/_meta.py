@@ -211,7 +211,10 @@ def check_takes_weights(estimator: Any) -> None:
     if sample_weight_name(estimator) is not None:
         return
     name = type(estimator).__name__
-    remedy = "Use apply='drop' to train it on the rows of positive weight, or another estimator."
+    remedy = (
+        "Use apply='drop' to train it on the rows that keep at least a quarter of their weight, "
+        "or another estimator."
+    )
     if _routing_enabled() and _find_weight_name(estimator) is not None:
         remedy = (
             "With metadata routing on, weights must be requested: "

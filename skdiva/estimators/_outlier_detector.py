@@ -404,6 +404,24 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         -------
         float
             Accuracy for classes, R^2 for regression.
+
+        Notes
+        -----
+        scikit-learn neither stratifies nor shuffles the folds for outlier detectors. If the rows
+        are sorted by class, the classes of a test fold are missing in training, and the scores mean
+        nothing. Pass shuffled, stratified folds, as in the example.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklearn.model_selection import StratifiedKFold, cross_val_score
+        >>> from skdiva import DivaOutlierDetector
+        >>> X, y = load_wine(return_X_y=True)
+        >>> folds = StratifiedKFold(3, shuffle=True, random_state=0)
+        >>> cross_val_score(DivaOutlierDetector(), X, y, cv=folds).min() > 0.9
+        np.True_
+        >>> cross_val_score(DivaOutlierDetector(), X, y, cv=3).max() < 0.6
+        np.True_
         """
         check_is_fitted(self)
         weight = to_host(sample_weight)

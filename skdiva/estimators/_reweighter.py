@@ -65,7 +65,10 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         held-out rows: it is zero unless the error decreases by more than its standard error. If
         most rows are predicted incorrectly, overlapping classes may be mistaken for wrong labels.
     max_iter : int, default=3
-        Largest number of steps. Many steps overfit the leave-one-out loss.
+        Largest number of steps. Many steps overfit the leave-one-out loss. With
+        ``learning_rate="auto"``, classes and neither ``sources`` nor ``X_val``, there are at most
+        two: the first multiplies the weights by the squared probabilities, and the second goes
+        along the derivative. ``max_iter=1`` omits the second.
     apply : {"sample_weight", "drop"}, default="sample_weight"
         How ``estimator`` is trained. If "sample_weight", with the learned weights. If "drop", for
         estimators that do not accept weights, on the rows that kept at least a quarter of their
@@ -109,7 +112,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     n_iter_ : int
         Number of steps that were tried.
     n_steps_ : int
-        Number of steps that were taken; 0 if no step is an improvement.
+        Number of steps that were taken; 0 if no step is an improvement. The multiplication by the
+        squared probabilities counts as a step, see ``max_iter``.
     estimator_ : estimator
         The trained estimator; None if ``estimator`` is None.
     featurizer_ : transformer or None
