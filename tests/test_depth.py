@@ -15,7 +15,7 @@ DETECTORS = {
     "derivative of X itself": (
         DivaOutlierDetector(criterion="derivative", featurizer=None),
         22,
-        135,
+        136,
     ),
 }
 

@@ -47,6 +47,17 @@ def is_tensor(array: Any) -> bool:
     return torch is not None and isinstance(array, torch.Tensor)
 
 
+def is_row_source(array: Any) -> bool:
+    """Return whether ``array`` is a `skdiva.loo.RowSource`, without importing torch."""
+    rows = sys.modules.get("skdiva.loo.rows")
+    return rows is not None and isinstance(array, rows.RowSource)
+
+
+def in_memory(X: Any) -> Any:
+    """Return all rows of a row source as an array; anything else is returned unchanged."""
+    return to_host(X.read(slice(0, X.n_rows))) if is_row_source(X) else X
+
+
 def to_host(array: Any) -> Any:
     """Return a tensor as a detached NumPy array; anything else is returned unchanged."""
     if not is_tensor(array):

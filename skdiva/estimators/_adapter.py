@@ -29,6 +29,7 @@ from skdiva.loo import (
     JointProblem,
     LogLoss,
     Problem,
+    RowSource,
     SquaredError,
     choose_penalty,
     curate,
@@ -37,7 +38,28 @@ from skdiva.loo import (
     extend,
     learn_weights,
 )
+from skdiva.loo.rows import read_rows
 from skdiva.loo.weights import descend_with_early_stopping
+
+
+class ConvertedRows(RowSource):
+    """Rows of a source on the device and in the dtype of a computation, checked when they are read.
+
+    Parameters
+    ----------
+    source : RowSource
+    compute : Compute
+    """
+
+    def __init__(self, source: RowSource, compute: Compute):
+        dtype = getattr(torch, compute.dtype)
+        super().__init__(source.n_rows, source.n_columns, dtype, compute.device)
+        self.source, self.compute = source, compute
+
+    def read(self, rows: slice | torch.Tensor) -> torch.Tensor:
+        """Return the features (m, p) of some rows, which must be finite."""
+        rows = rows if isinstance(rows, slice) else rows.to(self.source.device)
+        return self.compute.finite_tensor(read_rows(self.source, rows))
 
 
 class CoreAdapter:
@@ -54,7 +76,7 @@ class CoreAdapter:
 
     compute : Compute
         Device and dtype for which the features were computed.
-    features : array or tensor of shape (n, p) or (n, k, p), or JointGram
+    features : array or tensor of shape (n, p) or (n, k, p), RowSource or JointGram
         Features of the training rows.
     alpha : float, default=None
         Ridge penalty. If None, the parameter of the estimator.
@@ -72,12 +94,16 @@ class CoreAdapter:
         self.estimator, self.data, self.feature_map = estimator, data, feature_map
         is_gram = isinstance(features, JointGram)
         self.compute = compute = compute.following(features.train if is_gram else features)
-        train = compute.finite_tensor(features.train if is_gram else features)
+        if isinstance(features, RowSource):
+            self.features: Any = ConvertedRows(features, compute)
+        else:
+            train = compute.finite_tensor(features.train if is_gram else features)
+            self.features = JointGram(train) if is_gram else train
         validation = None
         if data.target_val is not None:
             val = features.validation if is_gram else feature_map.transform(data.X_val)
             validation = compute.finite_tensor(val), self._targets(data.X_val, data.target_val)
-        start, validation_weight = train.new_ones(len(data.y)), None
+        start, validation_weight = compute.tensor(np.ones(len(data.y))), None
         if data.sample_weight is not None:
             start = validation_weight = compute.tensor(data.sample_weight)
         if data.validation_weight is not None:
@@ -88,7 +114,6 @@ class CoreAdapter:
             self.labels = compute.tensor(data.target.codes, "int64")
         if data.sources is not None:
             self.sources = compute.tensor(data.sources, "int64")
-        self.features = JointGram(train) if is_gram else train
         self.problem = self._make_problem(self.features, data, validation, validation_weight)
         if alpha is None and estimator.alpha != "auto":
             alpha = float(estimator.alpha)
@@ -97,7 +122,8 @@ class CoreAdapter:
     def _make_problem(
         self, features: Any, data: TrainingData, validation: Any, validation_weight: Any = None
     ) -> Problem | JointProblem:
-        make = Problem if getattr(features, "ndim", 0) == 2 else JointProblem
+        is_joint = isinstance(features, JointGram) or len(features.shape) == 3
+        make = JointProblem if is_joint else Problem
         loss, batch_size = self.estimator.loss, self.estimator.batch_size
         if isinstance(loss, str):
             has_classes = isinstance(data.target, ClassLabels)

@@ -9,7 +9,14 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
-from skdiva.arrays import refuse_mixed_devices, row_index, to_host, without_graph
+from skdiva.arrays import (
+    in_memory,
+    is_row_source,
+    refuse_mixed_devices,
+    row_index,
+    to_host,
+    without_graph,
+)
 from skdiva.estimators._targets import (
     ClassLabels,
     Target,
@@ -97,7 +104,8 @@ def read_training_data(
     y_checked, target = check_y(labels, classes=classes, several=several)
     check_consistent_length(X_checked, y_checked)
     n = len(y_checked)
-    data = TrainingData((X, y), to_host(X), X_checked, y_checked, target, row_index(X, y))
+    X_inner = to_host(X) if inner is None else to_host(in_memory(X))
+    data = TrainingData((X, y), X_inner, X_checked, y_checked, target, row_index(X, y))
     if sample_weight is not None:
         data.sample_weight = _check_weight(sample_weight, n, target)
     if groups is not None:
@@ -139,9 +147,9 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
 
     Returns
     -------
-    ndarray if numeric, otherwise X
+    ndarray if numeric, otherwise X; a row source is returned unchanged
     """
-    if numeric:
+    if numeric and not is_row_source(X):  # whose rows are checked when they are read
         return validate_data(
             estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
         )
@@ -179,7 +187,7 @@ def check_labeled_rows(
             f"{names[0]} and {names[1]} must be passed together; {missing} is missing."
         )
     try:
-        X = check_X(estimator, X, numeric=numeric, reset=False)
+        X = check_X(estimator, in_memory(X), numeric=numeric, reset=False)
     except ValueError as error:
         raise ValueError(f"{names[0]} must hold rows like those of X. {error}") from error
     labels = target.encode(y, names[1])

@@ -243,7 +243,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows: an array, a dataframe or a tensor.
+            Training rows: an array, a dataframe or a tensor. With ``featurizer=None``, a
+            :class:`skdiva.loo.RowSource` is read in blocks.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Labels of any type, or regression targets. The tags of ``estimator`` determine which;
             without an estimator, floats with a fractional part are regression targets. Several

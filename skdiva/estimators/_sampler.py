@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import (
 )
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import to_host
+from skdiva.arrays import in_memory, to_host
 from skdiva.estimators._outlier_detector import DivaOutlierDetector
 from skdiva.estimators._targets import holds_classes
 
@@ -162,7 +162,7 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
             Their labels, in the container of y.
         """
         self.fit(X, y, **params)
-        X, y = indexable(X, y)
+        X, y = indexable(in_memory(X), y)
         return tuple(_safe_indexing(array, self.sample_indices_) for array in (X, y))
 
     def get_metadata_routing(self) -> MetadataRouter:
