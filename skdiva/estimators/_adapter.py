@@ -28,9 +28,11 @@ from skdiva.loo import (
     JointGram,
     JointProblem,
     LogLoss,
+    NoiseModel,
     Problem,
     RowSource,
     SquaredError,
+    TransitionNoise,
     choose_penalty,
     curate,
     descend,
@@ -81,6 +83,8 @@ class CoreAdapter:
     alpha : float, default=None
         Ridge penalty. If None, the parameter of the estimator.
     """
+
+    noise_model: NoiseModel = TransitionNoise()
 
     def __init__(
         self,
@@ -159,7 +163,7 @@ class CoreAdapter:
         """Reduce the weights of rows whose labels are probably wrong."""
         assert self.labels is not None
         start = self.problem, self.start_weight, self.alpha
-        return curate(*start, self.labels, sources=self.sources)
+        return curate(*start, self.labels, sources=self.sources, noise_model=self.noise_model)
 
     def descend(self) -> Descent:
         """Learn the weights of a reweighter; a progress bar is shown if it is verbose."""
@@ -174,10 +178,11 @@ class CoreAdapter:
                 settings |= {"sources": self.sources, "classes": self.labels}
                 return descend(*start, learning_rate=estimator.learning_rate, **settings)
             if self.sources is not None:
-                return descend_by_source(*start, self.sources, labels=self.labels, **settings)
+                settings |= {"labels": self.labels, "noise_model": self.noise_model}
+                return descend_by_source(*start, self.sources, **settings)
             if self.data.target_val is not None or self.labels is None:
                 return descend_with_early_stopping(*start, classes=self.labels, **settings)
-            return learn_weights(*start, self.labels, **settings)
+            return learn_weights(*start, self.labels, noise_model=self.noise_model, **settings)
 
     def extend(
         self, core: TrainingData, pool: Pool | None, n_samples: int, kept_bytes: int | None = None

@@ -63,7 +63,7 @@ def in_sufficient_dtype(
         try:
             return attempt(tried)
         except InsufficientPrecisionError as error:
-            reason = error
+            reason = error.with_traceback(None)  # whose frames hold the failed factorization
     raise ValueError(
         f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
         "Use a larger alpha, or remove rows or columns that are duplicates of, or much larger "

@@ -14,6 +14,8 @@ The whitened rows are kept if the memory budget allows it, and recomputed on eac
 High-leverage rows are excluded from the factorization (see ``_high_leverage_rows.py``).
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -83,11 +85,14 @@ class PrimalSmoother(AffineSmoother):
             self._constant = (1 / sample_weight.double().sum().sqrt()).to(rows.dtype)[None]
         self._width = rows.n_columns + self.fit_intercept
         self._high: HighLeverageRows | None = None
+        constants = self.center, self._inverse, self._constant
+        self._whiten = partial(write_whitened, *constants, None)
         if excluded is not None:
             features = rows.read(excluded)
             whitened = features.new_empty((len(features), self._width))
             self._whiten(features, whitened)
             self._high = HighLeverageRows(excluded, whitened, self.sample_weight[excluded])
+            self._whiten = partial(write_whitened, *constants, self._high)
         n_extra = 0 if self._high is None else len(self._high.shrink)
         self.whitened = rows.transform(self._whiten, self._width + n_extra)
         if self._high is not None:
@@ -97,15 +102,6 @@ class PrimalSmoother(AffineSmoother):
         self.one_minus_leverage = 1 - self.sample_weight * self.leverage
         if self._high is not None:
             self.one_minus_leverage[self._high.positions] = self._high.operator.diagonal()
-
-    def _whiten(self, features: Tensor, out: Tensor) -> None:
-        """Write the whitened rows of ``features`` (m, p) into ``out`` (m, q)."""
-        n_columns = features.shape[1]
-        centered = products.center_rows(features, self.center)
-        products.multiply_upper(centered, self._inverse.T, out[:, :n_columns])
-        out[:, n_columns : self._width] = self._constant
-        if self._high is not None:
-            self._high.extend(out)
 
     def whitened_fit(self, targets: Targets) -> tuple[Tensor, Tensor, Tensor | None]:
         """Fit the model to the whitened rows.
@@ -236,3 +232,23 @@ class PrimalSmoother(AffineSmoother):
         if self._high is not None:
             self._high.extend(affine)
         return affine[:-1], affine[-1]
+
+
+def write_whitened(
+    center: Tensor,
+    inverse: Tensor,
+    constant: Tensor,
+    high: HighLeverageRows | None,
+    features: Tensor,
+    out: Tensor,
+) -> None:
+    """Write the whitened rows of ``features`` (m, p) into ``out`` (m, q).
+
+    It is not a method, because a smoother that its rows refer to would not be freed at once.
+    """
+    n_columns = features.shape[1]
+    centered = products.center_rows(features, center)
+    products.multiply_upper(centered, inverse.T, out[:, :n_columns])
+    out[:, n_columns : n_columns + len(constant)] = constant
+    if high is not None:
+        high.extend(out)

@@ -48,7 +48,7 @@ def curate(
     *,
     sources: Tensor | None = None,
     noise_model: NoiseModel = TransitionNoise(),  # noqa: B008 - it is frozen
-    start: FittedRidge | None = None,
+    start: Evaluation | None = None,
 ) -> Curation:
     """Multiply the weight of every row by the probability that its label is correct.
 
@@ -67,8 +67,8 @@ def curate(
         these rows.
     noise_model : NoiseModel, default=TransitionNoise()
         Model that is fitted to the leave-one-out outputs.
-    start : FittedRidge, optional
-        Factorization at the start weights, if it exists already.
+    start : Evaluation, optional
+        Results at the start weights, if they are known already.
 
     Returns
     -------
@@ -80,7 +80,8 @@ def curate(
     ValueError
         See `evaluate`.
     """
-    before = (start or FittedRidge(problem, sample_weight, alpha)).evaluation()
+    # Only the results are kept, as a factorization may be as large as the features.
+    before = start or FittedRidge(problem, sample_weight, alpha).evaluation()
     posterior = noise_model.fit(before.loo_predictions, labels, sample_weight)
     wrong = posterior.wrong_probability(before.loo_predictions, labels, hedged=False)
     trust = (1 - wrong).to(sample_weight.dtype)

@@ -62,7 +62,7 @@ def descend(
     sources: Tensor | None = None,
     classes: Tensor | None = None,
     on_step: Callable[[int, float], object] | None = None,
-    start: FittedRidge | None = None,
+    start: Evaluation | None = None,
 ) -> Descent:
     """Take a few normalized gradient steps on the sample weights.
 
@@ -84,8 +84,8 @@ def descend(
         Class codes. If given, every class keeps some weight, see ``CLASS_FLOOR``.
     on_step : callable, optional
         Called as ``on_step(step, loss)`` after every evaluation.
-    start : FittedRidge, optional
-        Factorization at the start weights, if it exists already.
+    start : Evaluation, optional
+        Results at the start weights, with the derivative, if they are known already.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def steps(
     max_iter: int,
     sources: Tensor | None = None,
     classes: Tensor | None = None,
-    start: FittedRidge | None = None,
+    start: Evaluation | None = None,
 ) -> Iterator[tuple[Evaluation, Tensor]]:
     """Yield the evaluation and the relative weights (n,) at the start and after every step.
 
@@ -149,8 +149,11 @@ def steps(
         layout = problem.layout
         if step > 0 and layout.n_groups_with_weight(layout.arrange(weight)) < 2:
             return
-        fit = start if step == 0 and start is not None else FittedRidge(problem, weight, alpha)
-        current = fit.evaluation(derivative=step < max_iter)
+        if step > 0 or start is None:
+            # Only the results are kept, as a factorization may be as large as the features.
+            current = FittedRidge(problem, weight, alpha).evaluation(derivative=step < max_iter)
+        else:
+            current = start
         yield current, relative[sources]
         if current.derivative is None:
             return

@@ -8,6 +8,7 @@ the number of steps may be zero.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +20,24 @@ from skdiva.loo._targets import ClassTargets, ValueTargets
 from skdiva.loo.weights._descent import Descent, descend, no_step, steps
 
 LEARNING_RATE = 0.25  # small, because the number of steps is chosen
+
+
+class Half(NamedTuple):
+    """Half of the held-out predictions, whose loss determines steps.
+
+    Attributes
+    ----------
+    makes_steps : bool tensor of shape (m,)
+        Mask of the half, in the order of `validation_units`.
+    problem : RidgeProblem
+        Problem whose loss is that of the half.
+    start : Evaluation
+        Results of this problem at the start weights.
+    """
+
+    makes_steps: Tensor
+    problem: RidgeProblem
+    start: Evaluation
 
 
 def descend_with_early_stopping(
@@ -57,22 +76,65 @@ def descend_with_early_stopping(
     ValueError
         See `evaluate`.
     """
-    start = FittedRidge(problem, sample_weight, alpha)
-    n_steps = choose_n_steps(start, sample_weight, max_iter=max_iter, classes=classes)
+    start, halves = evaluate_halves(problem, sample_weight, alpha)
+    n_steps = choose_n_steps(
+        problem, halves, sample_weight, alpha, max_iter=max_iter, classes=classes
+    )
     if n_steps:
         descent = descend(
             problem, sample_weight, alpha, learning_rate=LEARNING_RATE, classes=classes,
             max_iter=n_steps, on_step=on_step, start=start,
         )  # fmt: skip
         return descent._replace(n_iter=max_iter)
-    evaluation = start.evaluation()
     if on_step is not None:
-        on_step(0, evaluation.loss)
-    return no_step(evaluation, sample_weight, max_iter)
+        on_step(0, start.loss)
+    return no_step(start, sample_weight, max_iter)
+
+
+def evaluate_halves(
+    problem: RidgeProblem, sample_weight: Tensor, alpha: float
+) -> tuple[Evaluation, list[Half]]:
+    """Split the held-out predictions in half at random, and evaluate the start weights.
+
+    Parameters
+    ----------
+    problem : Problem or JointProblem
+        Ridge problem.
+    sample_weight : tensor of shape (n,)
+        Start weights.
+    alpha : float
+        Ridge penalty, positive.
+
+    Returns
+    -------
+    start : Evaluation
+        Results at the start weights.
+    halves : list of Half
+        Both halves, or none if there is only one unit of predictions, which cannot be split.
+    """
+    fit = FittedRidge(problem, sample_weight, alpha)
+    _, units = validation_units(problem)
+    n_units = int(units.max()) + 1
+    if n_units < 2:
+        return fit.evaluation(), []
+    generator = torch.Generator().manual_seed(0)
+    first_half = (torch.randperm(n_units, generator=generator) < n_units // 2).to(units.device)
+    halves = []
+    for half in (first_half, ~first_half):
+        makes_steps = half[units]
+        halved = restricted_to(problem, makes_steps)
+        halves.append(Half(makes_steps, halved, fit.with_objective(halved).evaluation()))
+    return fit.evaluation(), halves
 
 
 def choose_n_steps(
-    start: FittedRidge, sample_weight: Tensor, *, max_iter: int, classes: Tensor | None = None
+    problem: RidgeProblem,
+    halves: list[Half],
+    sample_weight: Tensor,
+    alpha: float,
+    *,
+    max_iter: int,
+    classes: Tensor | None = None,
 ) -> int:
     """Choose the number of steps that reduces the error of held-out predictions most.
 
@@ -80,10 +142,14 @@ def choose_n_steps(
 
     Parameters
     ----------
-    start : FittedRidge
-        Factorization at the start weights.
+    problem : RidgeProblem
+        Problem with all held-out predictions.
+    halves : list of Half
+        See `evaluate_halves`.
     sample_weight : tensor of shape (n,)
         Start weights.
+    alpha : float
+        Ridge penalty, positive.
     max_iter : int
         Maximum number of steps.
     classes : int64 tensor of shape (n,), optional
@@ -94,28 +160,22 @@ def choose_n_steps(
     int
         Number of steps, 0 if the largest reduction does not exceed its standard error.
     """
-    problem = start.problem
-    weight, units = validation_units(problem)
-    n_units = int(units.max()) + 1
-    if n_units < 2:  # a single unit cannot be split in half
+    if not halves:
         return 0
-    generator = torch.Generator().manual_seed(0)
-    first_half = (torch.randperm(n_units, generator=generator) < n_units // 2).to(units.device)
-    gains = weight.new_zeros(max_iter, n_units)
-    for half in (first_half, ~first_half):
-        makes_steps = half[units]
-        halved = restricted_to(problem, makes_steps)
+    weight, units = validation_units(problem)
+    gains = weight.new_zeros(max_iter, int(units.max()) + 1)
+    for half in halves:
         path = steps(
-            halved, sample_weight, start.alpha, learning_rate=LEARNING_RATE, max_iter=max_iter,
-            classes=classes, start=start.with_objective(halved),
+            half.problem, sample_weight, alpha, learning_rate=LEARNING_RATE, max_iter=max_iter,
+            classes=classes, start=half.start,
         )  # fmt: skip
         errors = [held_out_errors(problem, evaluation) for evaluation, _ in path]
         errors += [errors[-1]] * (max_iter + 1 - len(errors))  # steps that could not be taken
         for step in range(max_iter):
-            gain = (errors[0] - errors[step + 1]) * weight * ~makes_steps
+            gain = (errors[0] - errors[step + 1]) * weight * ~half.makes_steps
             gains[step].index_add_(0, units, gain)
     best = int(gains.sum(dim=1).argmax())
-    standard_error = gains[best].std() * n_units**0.5
+    standard_error = gains[best].std() * gains.shape[1] ** 0.5
     return best + 1 if gains[best].sum() > standard_error else 0
 
 

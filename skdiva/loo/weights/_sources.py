@@ -24,7 +24,7 @@ favor as many wrong labels in training as there are in validation.
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -34,7 +34,8 @@ from skdiva.loo._losses import LogLoss, Loss, ScaledSquaredError, row_losses
 from skdiva.loo._objective import validation_predictions, validation_units
 from skdiva.loo._problem import RidgeProblem
 from skdiva.loo._targets import ClassTargets
-from skdiva.loo.weights._curation import SourceMeans, curate
+from skdiva.loo.noise import NoiseModel, TransitionNoise
+from skdiva.loo.weights._curation import Curation, SourceMeans, curate
 from skdiva.loo.weights._descent import Descent
 
 _LARGEST_LOG_WEIGHT = math.log(100)
@@ -47,15 +48,18 @@ _SETTLED = 0.05  # a step that lowers F by less than this is the last one
 _LEAST_PREDICTIONS = 2  # fewer can be predicted exactly, and log J is then unbounded
 
 
-class Point(NamedTuple):
-    """Relative weights of the sources, and the fit and objective at these weights.
+@dataclass
+class Point:
+    """Relative weights of the sources, and the results at these weights.
 
     Attributes
     ----------
     log_weight : tensor of shape (n_sources,), float64
         Logarithms of the relative weights.
-    fit : FittedRidge
-        Factorization at these weights.
+    fit : FittedRidge or None
+        Factorization at these weights, until the gradient is computed or another point is better.
+    evaluation : Evaluation
+        Results at these weights.
     loss : Loss
         Loss of the held-out predictions.
     mean_loss : float
@@ -65,7 +69,8 @@ class Point(NamedTuple):
     """
 
     log_weight: Tensor
-    fit: FittedRidge
+    fit: FittedRidge | None
+    evaluation: Evaluation
     loss: Loss
     mean_loss: float
     objective: float
@@ -80,6 +85,7 @@ def descend_by_source(
     labels: Tensor | None = None,
     max_iter: int = 3,
     on_step: Callable[[int, float], object] | None = None,
+    noise_model: NoiseModel = TransitionNoise(),  # noqa: B008 - it is frozen
 ) -> Descent:
     """Learn one relative weight (weight divided by start weight) per source.
 
@@ -104,6 +110,8 @@ def descend_by_source(
         objective. Further steps follow the steepest descent, with a line search.
     on_step : callable, optional
         Called as ``on_step(step, loss)`` after every step, with the loss of the problem.
+    noise_model : NoiseModel, default=TransitionNoise()
+        See `curate`. Not used for numeric targets.
 
     Returns
     -------
@@ -136,14 +144,19 @@ def descend_by_source(
     True
     """
     fit = FittedRidge(problem, sample_weight, alpha)
+    start = fit.evaluation()
     if labels is None:
-        prior = noise_prior(fit.evaluation(), sample_weight, sources)
+        prior = noise_prior(start, sample_weight, sources)
     else:
-        prior = trust_prior(fit, sample_weight, sources, labels)
+        curation = curate(
+            problem, sample_weight, alpha, labels, noise_model=noise_model, start=start
+        )
+        prior = trust_prior(problem, curation, sample_weight, sources, labels)
     search = SourceSearch(fit, sample_weight, sources, prior)
+    del fit  # the search drops it as soon as it is not needed
     path = []
     for step, point in enumerate(search.points(max_iter)):
-        path.append(point.fit.evaluation(derivative=step == 0))
+        path.append(point.evaluation)
         if on_step is not None:
             on_step(step, path[-1].loss)
     relative = point.log_weight.exp()[sources].to(sample_weight.dtype)
@@ -160,11 +173,13 @@ def descend_by_source(
 
 
 def trust_prior(
-    start: FittedRidge, sample_weight: Tensor, sources: Tensor, labels: Tensor
+    problem: RidgeProblem,
+    curation: Curation,
+    sample_weight: Tensor,
+    sources: Tensor,
+    labels: Tensor,
 ) -> Tensor:
     """Prior m (n_sources,) for classes, from label probabilities and class shares."""
-    problem = start.problem
-    curation = curate(problem, sample_weight, start.alpha, labels, start=start)
     outputs = curation.final.loo_predictions
     trust = 1 - curation.noise.wrong_probability(outputs, labels, hedged=False).double()
     trust = trust.clamp(min=_LEAST_TRUST)
@@ -186,6 +201,13 @@ def noise_prior(start: Evaluation, sample_weight: Tensor, sources: Tensor) -> Te
     noise = means.mean(squares)
     noise = noise / max(means.mean_over_rows(noise), _TINY)
     return -torch.where(noise > 0, noise, 1.0).log()
+
+
+def lower_of(first: Point, second: Point) -> Point:
+    """Return the point with the lower objective; the other one drops its factorization."""
+    lower, higher = (second, first) if second.objective < first.objective else (first, second)
+    higher.fit = None
+    return lower
 
 
 def _validation_class_shares(problem: RidgeProblem, n_classes: int) -> Tensor:
@@ -224,9 +246,10 @@ class SourceSearch:
         means = SourceMeans(sources, sample_weight.double())
         self.share = means.weight / means.weight.sum()
         self.prior = self._centered(prior)
-        loss, losses = self._losses(start.evaluation())
+        evaluation = start.evaluation()
+        loss, losses = self._losses(evaluation)
         self.n_effective = self._effective_number(losses)
-        self.start = self._point(torch.zeros_like(self.share), start, loss, losses)
+        self.start = self._point(torch.zeros_like(self.share), start, evaluation, loss, losses)
 
     def points(self, max_iter: int) -> Iterator[Point]:
         """Yield the start point and the point after every step."""
@@ -238,8 +261,11 @@ class SourceSearch:
         if float(self.prior.abs().max()) > _ROUNDING:  # otherwise the prior is the start point
             favored = self.at(self.prior)
         if self.start.objective - favored.objective > _SETTLED:
+            self.start.fit = None
             yield favored
             point, n_steps = favored, 1
+        elif favored is not self.start:
+            favored.fit = None
         while n_steps < max_iter and (lower := self._lower_point(point)) is not None:
             yield lower
             settled = point.objective - lower.objective < _SETTLED
@@ -261,8 +287,7 @@ class SourceSearch:
         length, best = min(1.0, size), None
         for _ in range(_TRIALS):
             trial = self.at(point.log_weight + length * direction)
-            if best is None or trial.objective < best.objective:
-                best = trial
+            best = trial if best is None else lower_of(best, trial)
             # Next, try the minimum of the parabola through both values with the known slope.
             bend = (trial.objective - point.objective - slope * length) / length**2
             lowest = -slope / (2 * bend) if bend > 0 else math.inf
@@ -273,10 +298,15 @@ class SourceSearch:
         return best if best is not None and best.objective < point.objective else None
 
     def gradient(self, point: Point) -> Tensor:
-        """Derivative of F with respect to the log weights, with the mean weight kept at 1."""
+        """Derivative of F with respect to the log weights, with the mean weight kept at 1.
+
+        The factorization of the point is dropped, as it is not needed again.
+        """
+        assert point.fit is not None
         relative = point.log_weight.exp()
         weight = self._row_weight(relative)
         fit = point.fit.with_objective(self.problem.replace(loss=point.loss))
+        point.fit = None
         gradient = torch.zeros_like(self.share)
         gradient.index_add_(0, self.sources, (weight * fit.derivative).double())
         gradient *= self.n_effective / point.mean_loss
@@ -287,7 +317,8 @@ class SourceSearch:
         """Return the point at relative weights that are clipped to the bounds and to mean 1."""
         log_weight = self._centered(log_weight)
         fit = FittedRidge(self.problem, self._row_weight(log_weight.exp()), self.alpha)
-        return self._point(log_weight, fit, *self._losses(fit.evaluation(derivative=False)))
+        evaluation = fit.evaluation(derivative=False)
+        return self._point(log_weight, fit, evaluation, *self._losses(evaluation))
 
     def _centered(self, log_weight: Tensor) -> Tensor:
         """Clip log weights to the bounds, then scale weights to mean 1; 0 for empty sources."""
@@ -305,11 +336,18 @@ class SourceSearch:
             )
         return loss, row_losses(loss, predictions, targets, budget).double()
 
-    def _point(self, log_weight: Tensor, fit: FittedRidge, loss: Loss, losses: Tensor) -> Point:
+    def _point(
+        self,
+        log_weight: Tensor,
+        fit: FittedRidge,
+        evaluation: Evaluation,
+        loss: Loss,
+        losses: Tensor,
+    ) -> Point:
         mean = float(self._validation_weight @ losses / self._validation_weight.sum())
         likelihood = self.n_effective * math.log(mean) if mean > 0 else -math.inf
         objective = likelihood + 0.5 * float((log_weight - self.prior).square().sum())
-        return Point(log_weight, fit, loss, mean, objective)
+        return Point(log_weight, fit, evaluation, loss, mean, objective)
 
     def _effective_number(self, losses: Tensor) -> float:
         """Effective number N of held-out predictions."""

@@ -35,10 +35,10 @@ def test_the_noise_model_is_fitted_anew():
     assert not torch.allclose(found.noise.transition, first.transition, rtol=1e-3)
 
 
-def test_a_fit_at_the_start_weights_may_be_given():
+def test_results_at_the_start_weights_may_be_given():
     data = LabeledData(spread=0.8)
     problem, weight, alpha, labels = data.arguments()
-    start = FittedRidge(problem, weight, alpha)
+    start = FittedRidge(problem, weight, alpha).evaluation()
     found = curate(problem, weight, alpha, labels, start=start)
     expected = curate(problem, weight, alpha, labels)
     assert (found.relative_weight == expected.relative_weight).all()

@@ -3,9 +3,14 @@
 import pytest
 import torch
 
-from skdiva.loo import FittedRidge, SquaredError, ValueTargets, descend, evaluate
+from skdiva.loo import SquaredError, ValueTargets, descend, evaluate
 from skdiva.loo.weights import descend_with_early_stopping
-from skdiva.loo.weights._early_stopping import choose_n_steps, held_out_errors, restricted_to
+from skdiva.loo.weights._early_stopping import (
+    choose_n_steps,
+    evaluate_halves,
+    held_out_errors,
+    restricted_to,
+)
 from tests.cases import Case
 from tests.oracles import loo_predictions
 from tests.tolerances import assert_close
@@ -128,9 +133,9 @@ def steps_that_help(data, max_iter=3):
 @pytest.mark.parametrize("seed", [0, 2, 4])
 def test_the_choice_is_that_of_refits(seed, grouping, gross):
     data = numbers(100, gross, seed, grouping=grouping)
-    chosen = choose_n_steps(
-        FittedRidge(data.problem(), data.sample_weight, data.alpha), data.sample_weight, max_iter=3
-    )
+    arguments = data.problem(), data.sample_weight, data.alpha
+    _, halves = evaluate_halves(*arguments)
+    chosen = choose_n_steps(arguments[0], halves, *arguments[1:], max_iter=3)
     assert chosen == steps_that_help(data)
     assert (chosen > 0) == (gross > 0), "choose another seed: both must occur"
 

@@ -1,11 +1,18 @@
-"""Rules that set weights factorize a problem at most once for every set of weights."""
+"""Rules that set weights factorize a problem once for every set of weights, and keep few of them.
 
+A factorization may be as large as the features, so that those that are kept determine the memory.
+"""
+
+import gc
 from collections import Counter
+from weakref import WeakSet
 
 import pytest
 import torch
 
 from skdiva.loo import (
+    Budget,
+    FittedRidge,
     Problem,
     curate,
     descend,
@@ -20,17 +27,23 @@ from tests.tolerances import assert_close
 
 
 class CountedProblem(Problem):
-    """A problem that counts its factorizations, for every set of weights and dtype."""
+    """A problem that counts its factorizations, for every set of weights and dtype.
+
+    ``n_kept`` lists, for every factorization, how many there are in memory after it.
+    """
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.counts = Counter()
+        self.counts, self.kept, self.n_kept = Counter(), WeakSet(), []
 
     def smoother(self, sample_weight, alpha, dtype):
         # Digits that rounding may change do not make another set of weights.
         weight = tuple(f"{w:.10g}" for w in sample_weight.tolist())
         self.counts[weight, alpha, dtype] += 1
-        return super().smoother(sample_weight, alpha, dtype)
+        smoother = super().smoother(sample_weight, alpha, dtype)
+        self.kept.add(smoother)
+        self.n_kept.append(len(self.kept))
+        return smoother
 
 
 def counted(data, **changes):
@@ -44,10 +57,14 @@ def validation_rows(case):
     return other.features, other.targets()
 
 
-def assert_once(problem, n_least):
-    """Assert that there were several sets of weights, none of them factorized twice."""
+def assert_once(problem, n_least, n_kept=1):
+    """Assert that there were several sets of weights, none of them factorized twice.
+
+    No more than ``n_kept`` factorizations may have been in memory at the same time.
+    """
     assert set(problem.counts.values()) == {1}
     assert problem.counts.total() >= n_least
+    assert max(problem.n_kept) <= n_kept
 
 
 def test_repeated_factorizations_are_counted():
@@ -58,6 +75,9 @@ def test_repeated_factorizations_are_counted():
         evaluate(changed, data.sample_weight, data.alpha)
     evaluate(problem, 2 * data.sample_weight, data.alpha)
     assert sorted(problem.counts.values()) == [1, 2]
+    fits = [FittedRidge(problem, data.sample_weight, alpha) for alpha in (1, 2)]
+    assert problem.n_kept == [1, 1, 1, 1, 2]
+    assert len(fits) == len(problem.kept) == 2
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -107,6 +127,20 @@ def test_descend(grouping, validated):
     assert problem.counts.total() == 4
 
 
+@pytest.mark.parametrize("n_columns", [4, 40])
+@pytest.mark.parametrize("kept_bytes", [None, 0])
+def test_factorizations_are_freed_at_once(n_columns, kept_bytes):
+    """Also if their rows are computed again at every visit, and without the garbage collector."""
+    data = Case(30, n_columns, 2).data()
+    problem = counted(data, budget=Budget(kept_bytes=kept_bytes))
+    gc.disable()
+    try:
+        descend(problem, data.sample_weight, data.alpha)
+    finally:
+        gc.enable()
+    assert problem.n_kept == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("validated", [False, True])
 @pytest.mark.parametrize("gross", [0, 6])
 def test_descend_with_early_stopping(gross, validated):
@@ -136,7 +170,7 @@ def test_descend_by_source(loss, validated):
         problem, data.sample_weight, data.alpha, sources, labels=data.labels, max_iter=5
     )
     assert descent.n_steps > 0
-    assert_once(problem, 3)
+    assert_once(problem, 3, n_kept=2)
 
 
 def test_descend_by_source_where_the_prior_is_the_start():
@@ -151,7 +185,7 @@ def test_descend_by_source_where_the_prior_is_the_start():
     problem, *arguments = clean.arguments(kind=CountedProblem)
     sources = torch.arange(90) // 3 % 2
     descend_by_source(problem, *arguments[:2], sources, labels=clean.labels)
-    assert_once(problem, 2)
+    assert_once(problem, 2, n_kept=2)
 
 
 def test_float64_where_float32_falls_short():
@@ -178,4 +212,4 @@ def test_a_group_that_needs_float64(rule):
     problem = data.problem(CountedProblem)
     rule(problem, data.weight, ALPHA)
     assert {dtype for _, _, dtype in problem.counts} == {torch.float32, torch.float64}
-    assert_once(problem, 8)
+    assert_once(problem, 8, n_kept=2)
