@@ -12,6 +12,7 @@ larger, so it would favor the smallest penalty.
 
 import math
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -191,7 +192,8 @@ class RowSpectrum(Spectrum):
         self.validation, self.validation_weight = validation, validation_weight
         self.validation_total = float(validation_weight.double().sum())
         self.mean = weighted_target_mean(targets, self.weight, fit_intercept, rows.budget)
-        self.rows = rows.transform(self._rotate, self.eigenvalues.shape[0])
+        rotate = partial(_write_rotated, self.center, self.rotation)
+        self.rows = rows.transform(rotate, self.eigenvalues.shape[0])
         self.moment = weighted_moment(self.rows, self.weight, targets, self.mean)
 
     def _decompose_tall(self, rows: RowBlocks) -> tuple[Tensor, Tensor]:
@@ -207,9 +209,6 @@ class RowSpectrum(Spectrum):
         present = eigenvalues > eigenvalues[-1] * len(eigenvalues) * torch.finfo(rows.dtype).eps
         eigenvalues, vectors = eigenvalues[present], vectors[:, present]
         return eigenvalues, scaled.T @ (vectors / eigenvalues.sqrt())
-
-    def _rotate(self, features: Tensor, out: Tensor) -> None:
-        torch.mm(center_rows(features, self.center), self.rotation, out=out)
 
     def whiten(self, rotated: Tensor, shrunk: Tensor) -> Tensor:
         """Whiten rotated rows for one penalty; ``shrunk`` is 1 / (eigenvalues + penalty)."""
@@ -232,6 +231,11 @@ class RowSpectrum(Spectrum):
             predictions = (centered @ (self.rotation @ coef)).unflatten(1, (n_alphas, -1))
             total += (predictions - values[:, None, :]).double().square().sum(dim=(0, 2))
         return total / targets.n_rows
+
+
+def _write_rotated(center: Tensor, rotation: Tensor, features: Tensor, out: Tensor) -> None:
+    # Not a method: rows that refer to the spectrum would keep it in memory.
+    torch.mm(center_rows(features, center), rotation, out=out)
 
 
 class SpectralProblem(Protocol):

@@ -192,6 +192,34 @@ def test_the_first_question_does_not_matter(first):
         assert answer.loss == expected.loss
         assert torch.equal(answer.derivative, expected.derivative)
         assert torch.equal(answer.one_minus_leverage, expected.one_minus_leverage)
+        # The float64 factorization is used for all answers, also where an earlier one was cached.
+        assert torch.equal(answer.coef, expected.coef)
+
+
+def test_the_form_for_new_rows_may_be_the_first_question():
+    data = group_that_float32_cannot_leave_out(torch.float32, 1e-3)
+    fit = FittedRidge(data.problem(), data.sample_weight, data.alpha)
+    first = fit.new_row_form()
+    assert fit.smoother.dtype == torch.float64
+    assert all(map(torch.equal, first, fit.new_row_form()))
+
+
+def test_weights_that_change_later_change_no_answer():
+    data = Case(30, 4, 2, "log_loss").data()
+    weight = data.sample_weight.clone()
+    fit = FittedRidge(data.problem(), weight, data.alpha)
+    weight.zero_()
+    expected = evaluate(data.problem(), data.sample_weight, data.alpha)
+    assert torch.equal(fit.derivative, expected.derivative)
+
+
+def test_an_objective_of_another_problem_is_refused():
+    data = Case(30, 4, 2).data()
+    fit = FittedRidge(data.problem(), data.sample_weight, data.alpha)
+    with pytest.raises(ValueError, match="`replace` of the fitted problem"):
+        fit.with_objective(data.problem())
+    with pytest.raises(TypeError, match="loss"):
+        fit.problem.replace(loss="log_loss")
 
 
 def test_a_given_smoother_is_not_replaced():

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from skdiva.loo import Budget, ClassTargets, ValueTargets
+from skdiva.loo import Budget, ClassTargets, ValueTargets, extend
 from skdiva.loo.pool._blocks import PoolBlocks
+from tests.cases import Case
 from tests.loo.pool.extended_cases import RecordedRows
 
 FEATURES = torch.arange(22.0).reshape(11, 2)
@@ -34,6 +35,24 @@ def assert_same_targets(found, expected):
         (found.initial_outputs, expected.initial_outputs),
     ):
         assert other is one if other is None else torch.equal(one, other)
+
+
+def test_a_source_that_returns_other_rows_is_refused():
+    wrong = RecordedRows(lambda rows: FEATURES[rows][:-1], 11, torch.float32)
+    pool = PoolBlocks(wrong, TARGETS["numbers"], Budget(block_rows=4))
+    for read in (lambda: pool.select(ROWS), lambda: list(pool)):
+        with pytest.raises(ValueError, match=r"RecordedRows\.read must return.*Return one row for"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("columns", "outputs", "found"), [(3, 2, "3 columns"), (4, 1, "1 outputs")]
+)
+def test_a_pool_unlike_the_core_is_refused(columns, outputs, found):
+    data = Case(30, 4, 2).data()
+    pool = torch.zeros(5, columns).double(), ValueTargets(torch.zeros(5, outputs).double())
+    with pytest.raises(ValueError, match=rf"4 columns and 2 outputs of the core, got .*{found}"):
+        extend(data.problem(), 1.0, pool)
 
 
 @every_pool

@@ -37,6 +37,17 @@ def test_rows_per_block_on_a_cpu():
     assert Budget(block_rows=7).rows(10**9, cpu) == 7
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [{"block_rows": 0}, {"block_rows": 2.5}, {"block_elements": 0}, {"kept_bytes": -1}],
+    ids=str,
+)
+def test_limits_that_make_no_sense_are_refused(limits):
+    (name,) = limits
+    with pytest.raises(ValueError, match=name):
+        Budget(**limits)
+
+
 @pytest.mark.parametrize("n_rows", [0, 1, 7, 20, 2**16, 2**17 + 1])
 @pytest.mark.parametrize("block_rows", [None, 7])
 def test_slices(block_rows, n_rows):
