@@ -337,17 +337,12 @@ class SourceSearch:
         return loss, row_losses(loss, predictions, targets, budget).double()
 
     def _point(
-        self,
-        log_weight: Tensor,
-        fit: FittedRidge,
-        evaluation: Evaluation,
-        loss: Loss,
-        losses: Tensor,
+        self, log_weight: Tensor, fit: FittedRidge, results: Evaluation, loss: Loss, losses: Tensor
     ) -> Point:
         mean = float(self._validation_weight @ losses / self._validation_weight.sum())
         likelihood = self.n_effective * math.log(mean) if mean > 0 else -math.inf
         objective = likelihood + 0.5 * float((log_weight - self.prior).square().sum())
-        return Point(log_weight, fit, evaluation, loss, mean, objective)
+        return Point(log_weight, fit, results, loss, mean, objective)
 
     def _effective_number(self, losses: Tensor) -> float:
         """Effective number N of held-out predictions."""
