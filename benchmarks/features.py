@@ -1,11 +1,11 @@
-"""Cost of the choice of the features.
+"""Cost of choosing the features.
 
     python benchmarks/features.py
 
 The kernel, its coefficient and the penalty are chosen for 10000 rows of 256 columns, which gives
-1000 kernel features. It prints the seconds of the choice, of a factorization of that size (Gram
-matrix of the weighted rows, and Cholesky), and of the logistic fits of a 5-fold cross-validation on
-these features, as CPU time on one thread in one run.
+1000 kernel features. The script prints the seconds of the choice, of a factorization of that size
+(Gram matrix of the weighted rows, and Cholesky), and of the logistic fits of a 5-fold
+cross-validation on these features, as CPU time on one thread in one run.
 """
 
 import argparse

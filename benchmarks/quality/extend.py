@@ -60,7 +60,7 @@ def margin(core, pool):
 
 
 def knn_shapley(core, pool):
-    """Rows first that are worth most to a nearest-neighbour vote on the core (Jia et al., 2019)."""
+    """Rows first that are worth most to a nearest-neighbor vote on the core (Jia et al., 2019)."""
     scaler = StandardScaler().fit(core[0])
     voters, rows = scaler.transform(core[0]), scaler.transform(pool[0])
     n_rows = len(rows)

@@ -65,11 +65,14 @@ class Compute:
         """
         tensor = to_tensor(features, self.device, self.dtype)
         if not all_finite(tensor):
+            if torch.isnan(tensor.max()):  # NaN if any entry is
+                raise ValueError(
+                    "The features contain NaN. Remove rows with missing values, or impute them."
+                )
             remedy = "Scale them"
             remedy += ", or use dtype='float64'." if self.dtype == "float32" else "."
             raise ValueError(
-                f"The features contain NaN, infinity or a value too large for {self.dtype}. "
-                f"{remedy}"
+                f"The features contain infinity or a value too large for {self.dtype}. {remedy}"
             )
         return tensor
 

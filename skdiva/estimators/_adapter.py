@@ -75,7 +75,6 @@ class CoreAdapter:
         Arguments of `fit`.
     feature_map : FeatureMap
         Fitted feature map.
-
     compute : Compute
         Device and dtype for which the features were computed.
     features : array or tensor of shape (n, p) or (n, k, p), RowSource or JointGram

@@ -11,10 +11,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, St
 from sklearn.utils.validation import check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import append_rows, in_memory, to_host
+from skdiva.arrays import append_rows, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import FeatureMap
-from skdiva.estimators._inputs import TrainingData, check_X
+from skdiva.estimators._inputs import TrainingData, check_X, read_source
 from skdiva.estimators._meta import DelegationMixin
 from skdiva.estimators._new_rows import NewRowDerivative
 from skdiva.estimators._pool import Pool, read_pool, with_pool
@@ -308,7 +308,9 @@ class DivaExtender(DelegationMixin, BaseDiva):
             If X or y is not as in `fit`.
         """
         check_is_fitted(self)
-        X = check_X(self, in_memory(X), numeric=self._feature_map.reads_numbers, reset=False)
+        X = check_X(
+            self, read_source(self, X), numeric=self._feature_map.reads_numbers, reset=False
+        )
         target = self._target.encode(y)
         check_consistent_length(X, target.given)
         return self._row_scores.score(self._feature_map, X, target)
@@ -346,7 +348,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         """Validate the arguments of `fit`; return the core, the pool, and a new feature map."""
         several = self.estimator is None or get_tags(self.estimator).target_tags.multi_output
         data, feature_map = self._validate_fit(
-            in_memory(X), y, inner=self.estimator, several=several, **metadata
+            read_source(self, X), y, inner=self.estimator, several=several, **metadata
         )
         pool = read_pool(self, data, X_pool, y_pool, numeric=feature_map.reads_numbers)
         return data, pool, feature_map

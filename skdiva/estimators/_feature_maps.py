@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples, check_array
 
-from skdiva.arrays import has_categories, is_row_source, is_tensor, to_host
+from skdiva.arrays import has_categories, is_tensor, to_host
 from skdiva.estimators._inputs import TrainingData
 from skdiva.features import KernelFeaturizer
 
@@ -22,11 +22,6 @@ def make_feature_map(estimator: Any, X: Any) -> "FeatureMap":
     featurizer, fit_intercept = estimator.featurizer, estimator.fit_intercept
     if featurizer is None:
         return RawFeatures()
-    if is_row_source(X):
-        raise ValueError(
-            f"Rows of a RowSource are the features themselves; got featurizer={featurizer!r}. "
-            "Pass featurizer=None, or rows in memory."
-        )
     if isinstance(featurizer, str):
         return ChosenFeatures(not has_categories(X), fit_intercept, estimator.random_state)
     if hasattr(featurizer, "jacobian_tiles"):

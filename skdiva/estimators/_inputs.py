@@ -104,8 +104,7 @@ def read_training_data(
     y_checked, target = check_y(labels, classes=classes, several=several)
     check_consistent_length(X_checked, y_checked)
     n = len(y_checked)
-    X_inner = to_host(X) if inner is None else to_host(in_memory(X))
-    data = TrainingData((X, y), X_inner, X_checked, y_checked, target, row_index(X, y))
+    data = TrainingData((X, y), to_host(X), X_checked, y_checked, target, row_index(X, y))
     if sample_weight is not None:
         data.sample_weight = _check_weight(sample_weight, n, target)
     if groups is not None:
@@ -149,7 +148,9 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     -------
     ndarray if numeric, otherwise X; a row source is returned unchanged
     """
-    if numeric and not is_row_source(X):  # whose rows are checked when they are read
+    if is_row_source(X):  # whose rows are checked when they are read
+        _refuse_unusable_source(estimator, X)
+    elif numeric:
         return validate_data(
             estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
         )
@@ -161,6 +162,31 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
             f"required by {type(estimator).__name__}."
         )
     return X
+
+
+def read_source(estimator: Any, X: Any) -> Any:
+    """Return the rows of a row source as an array; anything else is returned unchanged."""
+    if is_row_source(X):
+        _refuse_unusable_source(estimator, X)
+    return in_memory(X)
+
+
+def _refuse_unusable_source(estimator: Any, source: Any) -> None:
+    if estimator.featurizer is not None:
+        raise ValueError(
+            "Rows of a RowSource are the features themselves; got "
+            f"featurizer={estimator.featurizer!r}. Pass featurizer=None, or rows in memory."
+        )
+    if source.dtype.is_complex:
+        raise ValueError(
+            f"Complex data not supported: got a {type(source).__name__} of {source.dtype}. Pass "
+            "real numbers."
+        )
+    if source.n_columns < 1:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={source.shape}) while a minimum of 1 is "
+            f"required by {type(estimator).__name__}."
+        )
 
 
 def unwrap(value: Any, name: str) -> Any:
@@ -187,7 +213,7 @@ def check_labeled_rows(
             f"{names[0]} and {names[1]} must be passed together; {missing} is missing."
         )
     try:
-        X = check_X(estimator, in_memory(X), numeric=numeric, reset=False)
+        X = check_X(estimator, read_source(estimator, X), numeric=numeric, reset=False)
     except ValueError as error:
         raise ValueError(f"{names[0]} must hold rows like those of X. {error}") from error
     labels = target.encode(y, names[1])

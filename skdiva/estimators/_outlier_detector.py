@@ -12,10 +12,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import in_memory, to_host
+from skdiva.arrays import to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import LazyFeatures
-from skdiva.estimators._inputs import TrainingData, check_X
+from skdiva.estimators._inputs import TrainingData, check_X, read_source
 from skdiva.estimators._label_scores import (
     LABEL_SCORES,
     LabelScore,
@@ -240,7 +240,8 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows: an array, a dataframe or a tensor. With ``featurizer=None``, a
-            :class:`skdiva.loo.RowSource` is read in blocks.
+            :class:`skdiva.loo.RowSource` is read in blocks if it has at least as many rows as
+            columns; otherwise all of its rows are held in memory.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Labels of any type, or regression targets. Floats with a fractional part are regression
             targets, and everything else is classes, unless ``criterion`` is "residual".
@@ -437,7 +438,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
 
     def _read_rows(self, X: Any) -> LazyFeatures:
         feature_map = self._feature_map
-        X = check_X(self, in_memory(X), numeric=feature_map.reads_numbers, reset=False)
+        X = check_X(self, read_source(self, X), numeric=feature_map.reads_numbers, reset=False)
         return LazyFeatures(feature_map, X, self._target.n_outputs)
 
     def _pipeline_warning(self) -> str:

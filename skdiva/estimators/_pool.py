@@ -7,11 +7,12 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _num_samples
 
-from skdiva.arrays import append_rows, in_memory, refuse_mixed_devices, to_host
+from skdiva.arrays import append_rows, refuse_mixed_devices, to_host
 from skdiva.estimators._inputs import (
     TrainingData,
     check_labeled_rows,
     copy_without_identity,
+    read_source,
     unwrap,
 )
 from skdiva.estimators._targets import Target
@@ -50,7 +51,8 @@ def read_pool(
     Pool or None
         None if there is no pool.
     """
-    X_pool, y_pool = in_memory(unwrap(X_pool, "X_pool")), unwrap(y_pool, "y_pool")
+    X_pool, y_pool = unwrap(X_pool, "X_pool"), unwrap(y_pool, "y_pool")
+    X_pool = read_source(estimator, X_pool)
     refuse_mixed_devices(X=data.given[0], X_pool=X_pool, y_pool=y_pool)
     scratch = copy_without_identity(estimator)
     vars(scratch).update(data.identity)

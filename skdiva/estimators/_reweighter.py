@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import to_host
+from skdiva.arrays import in_memory, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._inputs import TrainingData
 from skdiva.estimators._meta import DelegationMixin, check_takes_weights, inner_fit_params
@@ -244,7 +244,9 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows: an array, a dataframe or a tensor. With ``featurizer=None``, a
-            :class:`skdiva.loo.RowSource` is read in blocks.
+            :class:`skdiva.loo.RowSource` is read in blocks if it has at least as many rows as
+            columns; otherwise all of its rows are held in memory. To train ``estimator``, all rows
+            are read into memory after the weights are learned.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Labels of any type, or regression targets. The tags of ``estimator`` determine which;
             without an estimator, floats with a fractional part are regression targets. Several
@@ -308,7 +310,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
                     "inner estimator, but estimator=None. Pass estimator=... or omit them."
                 )
             return None
-        X, y, weight = data.X, data.y, data.sample_weight
+        # Not before the weights are learned, for which a row source is read in blocks.
+        X, y, weight = in_memory(data.X), data.y, data.sample_weight
         if self.apply == "sample_weight":
             weight = to_host(descent.sample_weight)
         else:

@@ -17,7 +17,7 @@ from sklearn.utils import (
 )
 from sklearn.utils.parallel import Parallel, delayed
 
-from skdiva.arrays import append_rows, to_host
+from skdiva.arrays import append_rows, in_memory, to_host
 from skdiva.inspection._curves import check_count
 from skdiva.inspection._drawing import last_step, out_of_tuple
 
@@ -236,6 +236,6 @@ class _TestErrors:
 
 
 def _on_host(X: Any, y: Any) -> tuple[Any, np.ndarray]:
-    X, y = indexable(to_host(X))[0], np.asarray(to_host(y))
+    X, y = indexable(to_host(in_memory(X)))[0], np.asarray(to_host(y))
     check_consistent_length(X, y)
     return X, y

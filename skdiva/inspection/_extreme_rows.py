@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
-from skdiva.arrays import take_rows, to_host
+from skdiva.arrays import in_memory, take_rows, to_host
 from skdiva.inspection._drawing import axes_to_draw_on, check_vector
 from skdiva.inspection._images_and_tables import (
     as_cells,
@@ -48,7 +48,7 @@ class ExtremeRowsDisplay(ABC):
         """Check and store X, y and the image shape for the ``n_samples`` values in ``name``."""
         if n_samples < 2:
             raise ValueError(f"{name} must hold at least 2 numbers, got 1. Pass more rows.")
-        self.X = to_host(X) if hasattr(X, "shape") else np.asarray(X)
+        self.X = to_host(in_memory(X)) if hasattr(X, "shape") else np.asarray(X)
         if issparse(X) or len(self.X.shape) < 2 or self.X.shape[0] != n_samples:
             raise ValueError(
                 f"X must be dense and have one row for each of the {n_samples} numbers in {name}, "

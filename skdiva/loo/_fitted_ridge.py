@@ -162,12 +162,14 @@ class FittedRidge:
         Raises
         ------
         ValueError
-            If the problem has other rows or targets.
+            If the problem was created in another way, for example from other rows.
         """
-        if problem.row_targets is not self.problem.row_targets:
+        # Every problem makes its own layout, and only `replace` passes it on.
+        if problem.layout is not self.problem.layout:
             raise ValueError(
                 "Expected a problem created with the method `replace` of the fitted problem, got "
-                "one with other rows or targets. Fit that problem instead."
+                "one created in another way, which may have other rows, targets or groups, or "
+                "another intercept. Fit that problem instead."
             )
         left_out = self._left_out  # first, because it may factorize again, in float64
         fit = FittedRidge.from_smoother(problem, self.smoother, self.alpha)

@@ -93,3 +93,5 @@ def test_features_that_are_not_finite(dtype, remedy):
         pytest.raises(ValueError, match=f"too large for {dtype}.*{remedy}"),
     ):
         compute.finite_tensor(large)
+    with pytest.raises(ValueError, match=r"contain NaN\. Remove rows .*impute"):
+        compute.finite_tensor([np.inf, np.nan, 1.0])

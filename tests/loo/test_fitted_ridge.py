@@ -216,10 +216,19 @@ def test_weights_that_change_later_change_no_answer():
 def test_an_objective_of_another_problem_is_refused():
     data = Case(30, 4, 2).data()
     fit = FittedRidge(data.problem(), data.sample_weight, data.alpha)
-    with pytest.raises(ValueError, match="`replace` of the fitted problem"):
-        fit.with_objective(data.problem())
     with pytest.raises(TypeError, match="loss"):
         fit.problem.replace(loss="log_loss")
+    same_targets = {"loss": SquaredError()}
+    targets = fit.problem.targets
+    others = (
+        data.problem(),
+        Problem(data.features, targets, **same_targets),
+        Problem(data.features + 1, targets, **same_targets),
+        Problem(data.features, targets, fit_intercept=False, **same_targets),
+    )
+    for other in others:
+        with pytest.raises(ValueError, match="`replace` of the fitted problem"):
+            fit.with_objective(other)
 
 
 def test_a_given_smoother_is_not_replaced():

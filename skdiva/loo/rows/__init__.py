@@ -20,6 +20,7 @@ from skdiva.loo.rows._source import (
     RowSource,
     SourceBlocks,
     as_row_source,
+    read_all,
     read_rows,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "free_bytes",
     "is_out_of_memory",
     "make_layout",
+    "read_all",
     "read_rows",
 ]

@@ -48,18 +48,20 @@ class Budget:
     kept_bytes: int | None = None
 
     def __post_init__(self):
-        if self.block_rows is not None and not (
-            isinstance(self.block_rows, Integral) and self.block_rows >= 1
+        for name, least, meaning in (
+            ("block_rows", 1, "rows in a block"),
+            ("block_elements", 1, "values in a block"),
+            ("kept_bytes", 0, "bytes of a result that is kept in memory"),
         ):
-            raise ValueError(
-                f"block_rows must be None or an int of at least 1, got {self.block_rows!r}. It is "
-                "the number of rows in a block."
-            )
-        if self.block_elements < 1 or (self.kept_bytes is not None and self.kept_bytes < 0):
-            raise ValueError(
-                "block_elements must be at least 1 and kept_bytes None or at least 0, got "
-                f"{self.block_elements!r} and {self.kept_bytes!r}."
-            )
+            value, optional = getattr(self, name), name != "block_elements"
+            if value is None and optional:
+                continue
+            # A bool is an Integral, too.
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+                raise ValueError(
+                    f"{name} must be {'None or ' * optional}an int of at least {least}, got "
+                    f"{value!r}. It is the number of {meaning}."
+                )
 
     def rows(self, n_columns: int, device: torch.device, itemsize: int = 4) -> int:
         """Return the number of rows per block.

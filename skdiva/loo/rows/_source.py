@@ -8,6 +8,7 @@ these rows is either a sum over rows (`RowBlocks.reduce`) or has one result per 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from operator import itemgetter
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -52,6 +53,18 @@ class RowSource(ABC):
 
     def __len__(self) -> int:
         return self.n_rows
+
+    def __getitem__(self, rows: Any) -> NoReturn:
+        raise self._not_an_array()
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise self._not_an_array()
+
+    def _not_an_array(self) -> TypeError:
+        return TypeError(
+            f"Expected rows in memory, got a {type(self).__name__}, which can be neither split nor "
+            f"converted to an array. Pass source.read(slice(0, {self.n_rows}))."
+        )
 
     @abstractmethod
     def read(self, rows: slice | Tensor) -> Tensor:
@@ -117,6 +130,31 @@ def read_rows(source: RowSource, rows: Rows) -> Tensor:
             "every position, and check the attributes that the source was created with."
         )
     return part
+
+
+def read_all(source: RowSource) -> Tensor:
+    """Read all rows of a source in blocks, and check them.
+
+    Parameters
+    ----------
+    source : RowSource
+
+    Returns
+    -------
+    tensor of shape (n_rows, n_columns)
+        On the CPU.
+
+    Raises
+    ------
+    ValueError
+        See `read_rows`.
+    """
+    features = torch.empty(source.shape, dtype=source.dtype)
+    size = Budget().rows(source.n_columns, source.device, source.dtype.itemsize)
+    for start in range(0, source.n_rows, size):
+        rows = slice(start, min(start + size, source.n_rows))
+        features[rows] = read_rows(source, rows)
+    return features
 
 
 def as_row_source(features: Tensor | RowSource) -> RowSource:
@@ -249,7 +287,7 @@ class SourceBlocks(RowBlocks):
         Raises
         ------
         ValueError
-            If the source returns something else than these rows, see `read_rows`.
+            If the source returns anything other than these rows, see `read_rows`.
         """
         order = self.layout.order
         return read_rows(self.source, rows if order is None else order[rows]).to(self.dtype)

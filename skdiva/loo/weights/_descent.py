@@ -95,7 +95,7 @@ def descend(
     Raises
     ------
     ValueError
-        See `evaluate`.
+        If ``start`` has no derivative; see also `evaluate`.
     """
     evaluations, relative = [], []
     for current, weight in steps(
@@ -139,7 +139,17 @@ def steps(
     """Yield the evaluation and the relative weights (n,) at the start and after every step.
 
     The last evaluation has no derivative if all ``max_iter`` steps were taken.
+
+    Raises
+    ------
+    ValueError
+        If ``start`` has no derivative.
     """
+    if start is not None and start.derivative is None:
+        raise ValueError(
+            "Expected results at the start weights with the derivative, got start.derivative=None. "
+            "Pass FittedRidge(...).evaluation(), or start=None."
+        )
     if sources is None:
         sources = torch.arange(sample_weight.shape[0], device=sample_weight.device)
     means = SourceMeans(sources, sample_weight)

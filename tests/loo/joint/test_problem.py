@@ -142,6 +142,14 @@ def test_another_objective_shares_the_factorization(n_val, gram_only, shape):
 
 
 @pytest.mark.parametrize("gram_only", [False, True])
+def test_an_objective_of_another_problem_is_refused(gram_only, shape):
+    data = JointData(*shape)
+    fit = FittedRidge(data.problem(gram_only), data.weight, data.alpha)
+    with pytest.raises(ValueError, match="`replace` of the fitted problem"):
+        fit.with_objective(data.problem(gram_only))
+
+
+@pytest.mark.parametrize("gram_only", [False, True])
 def test_shapes_of_the_answers(gram_only, shape):
     n, k, p = shape
     data = JointData(*shape, grouped=True)

@@ -39,13 +39,31 @@ def test_rows_per_block_on_a_cpu():
 
 @pytest.mark.parametrize(
     "limits",
-    [{"block_rows": 0}, {"block_rows": 2.5}, {"block_elements": 0}, {"kept_bytes": -1}],
+    [
+        {"block_rows": 0},
+        {"block_rows": 2.5},
+        {"block_rows": True},
+        {"block_elements": 0},
+        {"block_elements": 1e6},
+        {"block_elements": None},
+        {"block_elements": True},
+        {"kept_bytes": -1},
+        {"kept_bytes": 0.5},
+        {"kept_bytes": False},
+        {"kept_bytes": "1 GB"},
+    ],
     ids=str,
 )
 def test_limits_that_make_no_sense_are_refused(limits):
-    (name,) = limits
-    with pytest.raises(ValueError, match=name):
+    ((name, value),) = limits.items()
+    with pytest.raises(ValueError, match=f"^{name} must be .*an int of at least.*got {value!r}"):
         Budget(**limits)
+
+
+def test_limits_may_be_numpy_ints():
+    budget = Budget(block_rows=np.int64(7), kept_bytes=np.int32(0))
+    assert budget.rows(3, torch.device("cpu")) == 7
+    assert not budget.keeps(1, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 7, 20, 2**16, 2**17 + 1])

@@ -15,7 +15,7 @@ from skdiva.loo import (
     learn_weights,
     new_row_form,
 )
-from skdiva.loo.rows import InMemoryRows, as_row_source
+from skdiva.loo.rows import InMemoryRows, as_row_source, read_all
 from tests.cases import Case
 from tests.loo.rows.made_rows import MadeRows
 from tests.tolerances import assert_close
@@ -171,6 +171,29 @@ def test_attributes_of_a_source(device):
     stored = InMemoryRows(torch.zeros(4, 3, device=device))
     assert (stored.n_rows, stored.n_columns, stored.dtype) == (4, 3, torch.float32)
     assert stored.read(torch.tensor([1, 1, 0], device=device)).shape == (3, 3)
+
+
+def test_all_rows_are_read_in_blocks():
+    sizes = []
+
+    def function(rows):
+        sizes.append(len(rows))
+        return rows[:, None].double()
+
+    source = MadeRows(function, 70_000, torch.float32)
+    sizes.clear()
+    rows = read_all(source)
+    assert rows.dtype == torch.float32
+    assert rows[:, 0].tolist() == list(range(70_000))
+    assert sizes == [2**16, 70_000 - 2**16]
+    assert read_all(MadeRows(function, 0)).shape == (0, 1)
+
+
+def test_a_source_is_not_an_array():
+    source = MadeRows(lambda rows: rows[:, None].double(), 5)
+    for question in (lambda: source[:2], lambda: source[[0, 1]], lambda: np.asarray(source)):
+        with pytest.raises(TypeError, match=r"MadeRows, which can be neither.*slice\(0, 5\)"):
+            question()
 
 
 def test_as_row_source():

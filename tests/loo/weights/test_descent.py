@@ -50,6 +50,16 @@ def test_steps_go_on_from_where_the_last_one_ended(data):
     assert second.start.loss == second.loss_path[0]
 
 
+def test_start_without_derivative(data):
+    arguments = data.problem(), data.sample_weight, data.alpha
+    known = evaluate(*arguments)
+    found, expected = descend(*arguments, start=known), descend(*arguments)
+    assert torch.equal(found.relative_weight, expected.relative_weight)
+    assert found.n_steps == 3
+    with pytest.raises(ValueError, match=r"with the derivative, got start\.derivative=None"):
+        descend(*arguments, start=known._replace(derivative=None))
+
+
 def test_a_small_step_lowers_the_loss_by_its_first_order(data):
     descent = one_step(data, 1e-4)
     slope = descent.start.derivative * data.sample_weight
