@@ -157,7 +157,9 @@ def test_sources_without_real_columns_are_refused():
     detector = DivaOutlierDetector(featurizer=None)
     with pytest.raises(ValueError, match="Complex data not supported"):
         detector.fit(source(X.astype(complex), torch.complex128), Y)
-    with pytest.raises(ValueError, match=r"0 feature\(s\) \(shape=\(200, 0\)\) while a minimum of 1"):
+    with pytest.raises(
+        ValueError, match=r"0 feature\(s\) \(shape=\(200, 0\)\) while a minimum of 1"
+    ):
         detector.fit(source(X[:, :0]), Y)
     detector.fit(X, Y)
     with pytest.raises(ValueError, match="Complex data not supported"):

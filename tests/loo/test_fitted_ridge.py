@@ -7,6 +7,7 @@ from skdiva.loo import (
     FittedRidge,
     JointGram,
     JointProblem,
+    Problem,
     SquaredError,
     evaluate,
     fit_ridge,

@@ -1,5 +1,6 @@
 """Row sources: rows that are made when they are read give the answers of rows in memory."""
 
+import numpy as np
 import pytest
 import torch
 
