@@ -28,6 +28,7 @@ from skdiva.arrays._containers import (
     to_host,
     without_graph,
 )
+from skdiva.arrays._row_sources import check_source, read_source
 
 if TYPE_CHECKING:
     from skdiva.arrays._compute import Compute, all_finite, choose_device, choose_dtype, to_tensor
@@ -37,6 +38,7 @@ __all__ = [
     "HostCopy",
     "all_finite",
     "append_rows",
+    "check_source",
     "choose_device",
     "choose_dtype",
     "column_dtypes",
@@ -49,6 +51,7 @@ __all__ = [
     "is_missing",
     "is_row_source",
     "is_tensor",
+    "read_source",
     "refuse_mixed_devices",
     "row_index",
     "take_rows",

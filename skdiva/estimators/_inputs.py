@@ -10,8 +10,9 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from skdiva.arrays import (
-    in_memory,
+    check_source,
     is_row_source,
+    read_source,
     refuse_mixed_devices,
     row_index,
     to_host,
@@ -148,13 +149,11 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     -------
     ndarray if numeric, otherwise X; a row source is returned unchanged
     """
-    if is_row_source(X):  # whose rows are checked when they are read
-        _refuse_unusable_source(estimator, X)
-    elif numeric:
+    if numeric and not is_row_source(X):  # whose rows are checked when they are read
         return validate_data(
             estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
         )
-    X = without_graph(X)
+    X = without_graph(check_source(estimator, X))
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if _num_samples(X) < 1 + reset:
         raise ValueError(
@@ -162,31 +161,6 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
             f"required by {type(estimator).__name__}."
         )
     return X
-
-
-def read_source(estimator: Any, X: Any) -> Any:
-    """Return the rows of a row source as an array; anything else is returned unchanged."""
-    if is_row_source(X):
-        _refuse_unusable_source(estimator, X)
-    return in_memory(X)
-
-
-def _refuse_unusable_source(estimator: Any, source: Any) -> None:
-    if estimator.featurizer is not None:
-        raise ValueError(
-            "Rows of a RowSource are the features themselves; got "
-            f"featurizer={estimator.featurizer!r}. Pass featurizer=None, or rows in memory."
-        )
-    if source.dtype.is_complex:
-        raise ValueError(
-            f"Complex data not supported: got a {type(source).__name__} of {source.dtype}. Pass "
-            "real numbers."
-        )
-    if source.n_columns < 1:
-        raise ValueError(
-            f"Found array with 0 feature(s) (shape={source.shape}) while a minimum of 1 is "
-            f"required by {type(estimator).__name__}."
-        )
 
 
 def unwrap(value: Any, name: str) -> Any:

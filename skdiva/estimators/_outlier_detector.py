@@ -12,10 +12,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import to_host
+from skdiva.arrays import read_source, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import LazyFeatures
-from skdiva.estimators._inputs import TrainingData, check_X, read_source
+from skdiva.estimators._inputs import TrainingData, check_X
 from skdiva.estimators._label_scores import (
     LABEL_SCORES,
     LabelScore,

@@ -7,12 +7,11 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _num_samples
 
-from skdiva.arrays import append_rows, refuse_mixed_devices, to_host
+from skdiva.arrays import append_rows, read_source, refuse_mixed_devices, to_host
 from skdiva.estimators._inputs import (
     TrainingData,
     check_labeled_rows,
     copy_without_identity,
-    read_source,
     unwrap,
 )
 from skdiva.estimators._targets import Target
