@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skdiva import DivaOutlierDetector, DivaReweighter
-from skdiva.estimators._meta import sample_weight_name
+from skdiva.estimators.inner._sample_weight import find_refusal
 from tests.estimators.data import classes, same_fit
 
 
