@@ -1,11 +1,14 @@
 """Methods, tags and metadata routing of a meta-estimator that come from its inner estimator."""
 
+import warnings
 from copy import deepcopy
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import MetaEstimatorMixin
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
@@ -20,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdiva._decorators import available_if
 from skdiva.arrays import to_host
+from skdiva.estimators.inner._sample_weight import predicts
 
 _DELEGATED = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score")
 
@@ -41,7 +45,7 @@ class DelegationMixin(MetaEstimatorMixin):
     """Methods of the inner estimator, which is trained in `fit` and kept as ``estimator_``."""
 
     _parameter_constraints: ClassVar[dict] = {
-        "estimator": [HasMethods(["fit", "predict", "get_params"]), None],
+        "estimator": [HasMethods(["fit", "get_params"]), None],
     }
     # Without routing, a search passes weights to `score` because of its signature. With routing,
     # the inner estimator alone requests them.
@@ -136,7 +140,8 @@ class DelegationMixin(MetaEstimatorMixin):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             True labels or targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the score.
+            Weights of the rows in the score. If the `score` of ``estimator`` takes none, a warning
+            says so and the rows count equally, as in a search over ``estimator`` itself.
         **params : dict
             Other arguments of the `score` of ``estimator``. If metadata routing is enabled, the
             metadata that it requests.
@@ -147,7 +152,7 @@ class DelegationMixin(MetaEstimatorMixin):
             Score, as the trained estimator defines it.
         """
         if sample_weight is not None:
-            params["sample_weight"] = sample_weight
+            params |= self._score_weight(sample_weight)
         return self._delegate("score", X, to_host(y), **params)
 
     def _delegate(self, method: str, X: Any, *y: Any, **params: Any) -> Any:
@@ -158,11 +163,34 @@ class DelegationMixin(MetaEstimatorMixin):
             _raise_for_params(params, self, method)
         return getattr(self.estimator_, method)(to_host(X), *y, **params)
 
+    def _score_weight(self, sample_weight: ArrayLike) -> dict[str, Any]:
+        """Return the argument for weights of the inner `score`; empty if it takes none."""
+        check_is_fitted(self)
+        if _routing_enabled() or "sample_weight" in signature(self.estimator_.score).parameters:
+            return {"sample_weight": sample_weight}
+        # A search passes weights to `score` and would take an error for the score of a bad model.
+        warnings.warn(
+            f"The score of {type(self.estimator_).__name__} does not take sample_weight. The rows "
+            "count equally in the score.",
+            stacklevel=3,
+        )
+        return {}
+
     def _check_estimator(self, fit_params: dict | None = None) -> None:
         """Raise unless there is an estimator to train, or nothing to train it with."""
         if isinstance(self.estimator, type):
             name = self.estimator.__name__
             raise TypeError(f"estimator must be an instance, {name}(), got the class {name}.")
+        if self.estimator is not None and not predicts(self.estimator):
+            raise TypeError(
+                f"Expected an estimator that predicts, got {type(self.estimator).__name__}, which "
+                "has no predict. Pass a classifier or regressor, or a Pipeline that ends with one."
+            )
+        if isinstance(self.estimator, BaseSearchCV) and not self.estimator.refit:
+            name = type(self.estimator).__name__
+            raise ValueError(
+                f"{name}(refit=False) trains no model to predict with. Use refit=True."
+            )
         if self.estimator is None and fit_params:
             raise TypeError(
                 f"fit got unexpected argument(s) {sorted(fit_params)}. They are passed to the "

@@ -161,7 +161,7 @@ def _explain(estimator: Any, failures: list) -> ValueError:
         if isinstance(failure, FittedWithoutWeights):
             return refusal(failure.chain, "It does not receive them.")
     reason = str(failures[0]).strip().splitlines() or [type(failures[0]).__name__]
-    error = refusal((estimator,), f"Its fit with weights fails: {reason[0]}")
+    error = refusal((estimator,), f"Its fit with weights fails: {reason[-1].rstrip('.')}.")
     error.__cause__ = failures[0]
     return error
 

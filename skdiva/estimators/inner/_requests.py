@@ -32,9 +32,7 @@ def request_weights(estimator: Any) -> Any:
     learners = {id(chain[-1]) for chain in learner_chains(estimator)}
     with sklearn.config_context(enable_metadata_routing=True):
         for part in list(_parts(estimator)):
-            if (scoring := _name_of_scorer(part)) is not None:
-                part.set_params(scoring=get_scorer(scoring))
-                _request(part.scoring, "score", True)
+            _request_in_scorers(part)
             _request(part, "fit", id(part) in learners)
             _request(part, "score", True)
     return estimator
@@ -64,9 +62,19 @@ def _request(part: Any, method: str, wanted: bool) -> None:
         getattr(part, f"set_{method}_request")(sample_weight=wanted)
 
 
-def _name_of_scorer(part: Any) -> str | None:
-    """Return the name of the scorer of an estimator; None if it has none, or an object."""
+def _request_in_scorers(part: Any) -> None:
+    """Replace names of scorers, which can hold no requests, by scorers."""
     scoring = getattr(part, "scoring", None)
-    if scoring is None and isinstance(part, RFECV):  # the others call `score`
-        return "accuracy" if is_classifier(part) else "r2"
-    return scoring if isinstance(scoring, str) else None
+    if scoring is None and isinstance(part, RFECV):  # the others call `score` of the estimator
+        scoring = "accuracy" if is_classifier(part) else "r2"
+    if isinstance(scoring, list | tuple | set):
+        scoring = {name: get_scorer(name) for name in scoring}
+    elif isinstance(scoring, dict):
+        scoring = {name: get_scorer(scorer) for name, scorer in scoring.items()}
+    elif isinstance(scoring, str):
+        scoring = get_scorer(scoring)
+    else:
+        return
+    part.set_params(scoring=scoring)
+    for scorer in _parts(scoring):
+        _request(scorer, "score", True)

@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import (
+    MetadataRequest,
     _routing_enabled,
     _RoutingNotSupportedMixin,
     get_routing_for_object,
@@ -133,10 +134,10 @@ def forwards_for_certain(estimator: Any) -> bool:
     -------
     bool
     """
+    if _routing_enabled():  # of a router, any request on the way may be missing
+        return isinstance(get_routing_for_object(estimator), MetadataRequest)
     if not has_learners(estimator):
         return True
-    if _routing_enabled():  # any request on the way may be missing
-        return False
     if isinstance(estimator, Pipeline):
         return forwards_for_certain(estimator.steps[-1][1])
     return isinstance(estimator, BaseSearchCV) and forwards_for_certain(estimator.estimator)
@@ -162,6 +163,25 @@ def weight_keyword(estimator: Any) -> str:
     return weight_keyword(inner)
 
 
+def predicts(value: Any) -> bool:
+    """Return whether a value is an estimator instance that predicts once it is fitted.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(value, Pipeline):
+        return predicts(value.steps[-1][1])
+    if isinstance(value, type) or not hasattr(value, "fit"):
+        return False
+    # A StackingClassifier has the method only after `fit`, its class always.
+    return hasattr(type(value), "predict") or hasattr(value, "predict")
+
+
 def _takes_weights(learner: Any) -> bool:
     if _routing_enabled():
         if isinstance(learner, _RoutingNotSupportedMixin):
@@ -181,7 +201,7 @@ def _trained_inside(estimator: Any) -> list | None:
     if isinstance(estimator, Pipeline):
         samplers = [step for _, step in estimator.steps if hasattr(step, "fit_resample")]
         last = estimator.steps[-1][1]
-        return [*samplers, last] if _predicts(last) else samplers
+        return [*samplers, last] if predicts(last) else samplers
     if not hasattr(estimator, "get_params"):
         return None
     return list(_predictors(list(estimator.get_params(deep=False).values()))) or None
@@ -194,9 +214,5 @@ def _predictors(value: Any) -> Iterator[Any]:
     if isinstance(value, list | tuple):
         for entry in value:
             yield from _predictors(entry)
-    elif _predicts(value):
+    elif predicts(value):
         yield value
-
-
-def _predicts(value: Any) -> bool:
-    return not isinstance(value, type) and hasattr(value, "fit") and hasattr(value, "predict")
