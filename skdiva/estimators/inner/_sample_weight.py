@@ -1,4 +1,4 @@
-"""Which of the learners inside an estimator take sample weights, by signatures and requests."""
+"""Learners inside an estimator, and whether their signatures or requests take sample weights."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Weights reach every learner inside a meta-estimator, or `fit` says which one they do not reach."""
+"""Weights reach every learner in a meta-estimator, or `fit` says which one they do not reach."""
 
 import warnings
 
@@ -71,7 +71,7 @@ class Forwards(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 class Loses(Forwards):
     """One that takes weights and does not pass them on."""
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None):  # noqa: ARG002
         return super().fit(X, y)
 
 
@@ -132,7 +132,9 @@ def test_every_fit_of_a_learner_gets_weights(inner):
     model = DivaReweighter(inner).fit(X, y)
     assert SEEN
     assert all(weight is not None for weight in SEEN)
-    assert any(np.ptp(weight) > 0.5 for weight in SEEN)  # learned, not those of a trial
+    assert any(
+        weight.min() < 0.2 * weight.mean() for weight in SEEN
+    )  # learned, not those of a trial
     assert model.apply_ == "sample_weight"
     assert model.predict(X).shape == (200,)
     assert not sklearn.get_config()["enable_metadata_routing"]
@@ -178,6 +180,7 @@ def test_auto_passes_weights_where_they_are_taken():
     assert_array_equal(model.estimator_.coef_, weighted.estimator_.coef_)
 
 
+@pytest.mark.filterwarnings("ignore:Since FrozenEstimator does not")
 def test_a_frozen_classifier_needs_no_weights():
     X, y, _ = classes(k=2)
     model = DivaReweighter(CalibratedClassifierCV(FITTED)).fit(X, y)
