@@ -128,7 +128,7 @@ def _try_ways(
             failures.append(failure)
         # Too few rows, or the weights? If all rows fail without weights, that is not their fault.
         unweighted = replace(fits[0], way="none").select(X, rows)
-        if "sample_weight" in str(failures[0]) or _try(unweighted, *part, None) is None:
+        if all(map(_blames_weights, failures)) or _try(unweighted, *part, None) is None:
             return None, _explain(fits[0].owner.estimator, failures)
     raise failures[0]
 
@@ -153,6 +153,12 @@ def _try(fit: InnerFit, X: Any, y: Any, weight: np.ndarray | None) -> BaseExcept
         finally:
             np.random.set_state(random_state)  # noqa: NPY002
     return None
+
+
+def _blames_weights(failure: BaseException) -> bool:
+    if isinstance(failure, FittedWithoutWeights):
+        return True
+    return "sample_weight" in str(failure) or "metadata routing" in str(failure)
 
 
 def _explain(estimator: Any, failures: list) -> ValueError:

@@ -94,6 +94,7 @@ TAKES = [
     TunedThresholdClassifierCV(PIPED, cv=2), FixedThresholdClassifier(R),
     GridSearchCV(PIPED, {"recorder__C": [1, 2]}, cv=2),
     GridSearchCV(REST, {"estimator__C": [1, 2]}, cv=2, scoring="f1"),
+    GridSearchCV(REST, {}, cv=15),  # more folds than the rows of a trial
     GridSearchCV(REST, {}, cv=2, scoring=["f1", "accuracy"], refit="f1"),
     RandomizedSearchCV(REST, {"estimator__C": [1, 2]}, n_iter=2, cv=2),
     HalvingGridSearchCV(REST, {"estimator__C": [1, 2]}, cv=2),
