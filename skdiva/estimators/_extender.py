@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_consistent_length, get_tags, indexable
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdiva._decorators import fit_context
@@ -15,10 +15,10 @@ from skdiva.arrays import append_rows, read_source, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import FeatureMap
 from skdiva.estimators._inputs import TrainingData, check_X
-from skdiva.estimators._meta import DelegationMixin
 from skdiva.estimators._new_rows import NewRowDerivative
 from skdiva.estimators._pool import Pool, read_pool, with_pool
 from skdiva.estimators._targets import Target
+from skdiva.estimators.inner import DelegationMixin
 
 
 class DivaExtender(DelegationMixin, BaseDiva):
@@ -160,7 +160,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "estimator": [HasMethods(["fit"]), None],
+        **DelegationMixin._parameter_constraints,
         "evaluate_on": [StrOptions({"all", "core"})],
         "n_samples_to_select": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "step": [
@@ -260,6 +260,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
             If an argument is not as described, if ``n_samples_to_select`` is larger than the pool,
             or if ``alpha`` is too small even for float64. The estimator is then left unchanged.
         """
+        self._check_estimator()
         data, pool, feature_map = self._validate_with_pool(
             X, y, X_pool, y_pool, groups=groups, X_val=X_val, y_val=y_val
         )

@@ -5,17 +5,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _check_method_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdiva._decorators import fit_context
 from skdiva.arrays import in_memory, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._inputs import TrainingData
-from skdiva.estimators._meta import DelegationMixin, check_takes_weights, inner_fit_params
 from skdiva.estimators._targets import ClassLabels
+from skdiva.estimators.inner import DelegationMixin, InnerFit, choose_fit, find_refusal
 
 # Weights are squared probabilities that labels are correct, so this is a probability of one half.
 _KEPT = 0.25
@@ -69,12 +67,13 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         ``learning_rate="auto"``, classes and neither ``sources`` nor ``X_val``, there are at most
         two: the first multiplies the weights by the squared probabilities, and the second goes
         along the derivative. ``max_iter=1`` omits the second.
-    apply : {"sample_weight", "drop"}, default="sample_weight"
+    apply : {"sample_weight", "drop", "auto"}, default="sample_weight"
         How ``estimator`` is trained. If "sample_weight", with the learned weights. If "drop", for
         estimators that do not accept weights, on the rows that kept at least a quarter of their
         start weight, which are roughly those whose labels are more likely correct than wrong. If a
         class has no such row, all of its rows are kept. With "drop", ``estimator`` receives the
-        ``sample_weight`` passed to `fit`, if it accepts any.
+        ``sample_weight`` passed to `fit`, if it accepts any. If "auto", "sample_weight" if weights
+        reach every learner inside ``estimator``, else "drop"; ``apply_`` tells which.
     fit_intercept : bool, default=True
         Whether the ridge model has an intercept, which is not penalized.
     device : str, default=None
@@ -116,6 +115,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         squared probabilities counts as a step, see ``max_iter``.
     estimator_ : estimator
         The trained estimator; None if ``estimator`` is None.
+    apply_ : {"sample_weight", "drop"}
+        How ``estimator`` was trained. It exists only if ``estimator`` is not None.
     featurizer_ : transformer or None
         The fitted featurizer; a KernelFeaturizer for "auto".
     classes_ : ndarray of shape (n_classes,)
@@ -153,6 +154,12 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     A weight of 2 is not the same as a repeated row. If a weighted row is left out, all of it is
     left out. If a repeated row is left out, its copy remains in the training set.
 
+    Before anything is computed, `fit` finds out whether weights reach every learner inside
+    ``estimator``, such as the members of a VotingClassifier. If signatures and metadata requests do
+    not tell, a clone of ``estimator`` is fitted on about a hundred rows. Weights are passed on as
+    keywords. If an estimator inside, such as OneVsRestClassifier, passes them on by metadata
+    routing only, routing is enabled while ``estimator`` is fitted, with requests set on the clone.
+
     In a Pipeline, this estimator should be the last step, because weights are not passed from step
     to step.
 
@@ -176,11 +183,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "estimator": [HasMethods(["fit"]), None],
+        **DelegationMixin._parameter_constraints,
         **BaseDiva._parameter_constraints,
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "apply": [StrOptions({"sample_weight", "drop"})],
+        "apply": [StrOptions({"sample_weight", "drop", "auto"})],
     }
 
     sample_weight_: np.ndarray
@@ -277,11 +284,15 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Raises
         ------
         ValueError
-            If an argument is not as described, if ``estimator`` does not take weights, or if
-            ``alpha`` is too small even for float64. The estimator is then left unchanged.
+            If an argument is not as described, if weights do not reach every learner inside
+            ``estimator`` (see Notes), or if ``alpha`` is too small even for float64. The estimator
+            is then left unchanged.
         """
+        self._check_estimator(fit_params)
         if self.estimator is not None and self.apply == "sample_weight":
-            check_takes_weights(self.estimator)
+            refusal = find_refusal(self.estimator)
+            if refusal is not None:
+                raise refusal
         metadata = {
             "groups": groups, "sources": sources, "validation_weight": validation_weight,
             "X_val": X_val, "y_val": y_val,
@@ -290,6 +301,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         data, feature_map = self._validate_fit(
             X, y, sample_weight=sample_weight, inner=self.estimator, several=several, **metadata
         )
+        inner = self._choose_inner_fit(data, metadata, fit_params)
         adapter = self._build_adapter(data, feature_map)
         descent = adapter.descend()
         fitted = {
@@ -297,32 +309,34 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             "loo_loss_path_": np.asarray(descent.loss_path),
             "n_iter_": descent.n_iter,
             "n_steps_": descent.n_steps,
-            "estimator_": self._train(data, descent, metadata, fit_params),
+            **self._train(data, descent, inner),
         }
         return self._store_weights(data, adapter, descent.start, descent.relative_weight, **fitted)
 
-    def _train(self, data: TrainingData, descent: Any, metadata: dict, fit_params: dict) -> Any:
-        """Fit a clone of the inner estimator, with the weights or on the rows that kept theirs."""
+    def _choose_inner_fit(
+        self, data: TrainingData, metadata: dict, fit_params: dict
+    ) -> InnerFit | None:
+        """Find out how weights reach the inner estimator, before anything is computed."""
         if self.estimator is None:
-            if fit_params:
-                raise TypeError(
-                    f"fit got unexpected argument(s) {sorted(fit_params)}. They are passed to the "
-                    "inner estimator, but estimator=None. Pass estimator=... or omit them."
-                )
             return None
-        # Not before the weights are learned, for which a row source is read in blocks.
-        X, y, weight = in_memory(data.X), data.y, data.sample_weight
-        if self.apply == "sample_weight":
-            weight = to_host(descent.sample_weight)
-        else:
-            rows = _kept_rows(data, to_host(descent.relative_weight))
-            validation = {name: metadata[name] for name in ("X_val", "y_val")}
-            metadata = _check_method_params(X, metadata, rows) | validation
-            fit_params = _check_method_params(X, fit_params, rows)
-            weight = None if weight is None else weight[rows]
-            X, y = _safe_indexing(indexable(X)[0], rows), y[rows]
-        params = inner_fit_params(self, weight, metadata, fit_params)
-        return clone(self.estimator).fit(X, y, **params)
+        inner = InnerFit(self, metadata, fit_params)
+        if self.apply == "drop" and data.sample_weight is None:
+            return inner
+        return choose_fit(inner, data.X, data.y, required=self.apply == "sample_weight")
+
+    def _train(self, data: TrainingData, descent: Any, inner: InnerFit | None) -> dict[str, Any]:
+        """Train the inner estimator, with the weights or on the rows that kept theirs."""
+        if inner is None:
+            return {"estimator_": None}
+        X = in_memory(data.X)  # not earlier: for the weights, a row source is read in blocks
+        if self.apply != "drop" and inner.way != "none":
+            trained = inner.train(X, data.y, to_host(descent.sample_weight))
+            return {"estimator_": trained, "apply_": "sample_weight"}
+        rows = _kept_rows(data, to_host(descent.relative_weight))
+        weight = None if data.sample_weight is None else data.sample_weight[rows]
+        kept = _safe_indexing(indexable(X)[0], rows)
+        trained = inner.select(X, rows).train(kept, data.y[rows], weight)
+        return {"estimator_": trained, "apply_": "drop"}
 
     def _pipeline_warning(self) -> str | None:
         if self.estimator is not None:

@@ -1,27 +1,29 @@
-"""Inner estimator of a meta-estimator: delegated methods, metadata routing and sample weights."""
+"""Methods, tags and metadata routing of a meta-estimator that come from its inner estimator."""
 
+import warnings
 from copy import deepcopy
-from inspect import Parameter, signature
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import MetaEstimatorMixin
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import Tags, get_tags
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
+    UNUSED,
     MetadataRouter,
     MethodMapping,
     _raise_for_params,
     _routing_enabled,
-    get_routing_for_object,
     process_routing,
 )
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from skdiva._decorators import available_if
-from skdiva.arrays import to_host
+from skdiva.arrays import in_memory, to_host
+from skdiva.estimators.inner._sample_weight import predicts
 
 _DELEGATED = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score")
 
@@ -42,6 +44,12 @@ def _inner_has(method: str) -> Any:
 class DelegationMixin(MetaEstimatorMixin):
     """Methods of the inner estimator, which is trained in `fit` and kept as ``estimator_``."""
 
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods(["fit", "get_params"]), None],
+    }
+    # Without routing, a search passes weights to `score` because of its signature. With routing,
+    # the inner estimator alone requests them.
+    __metadata_request__score: ClassVar[dict] = {"sample_weight": UNUSED}
     _routes_fit: ClassVar[bool] = True  # whether metadata are passed to the inner `fit`
 
     estimator: Any
@@ -120,7 +128,9 @@ class DelegationMixin(MetaEstimatorMixin):
         return self._delegate("decision_function", X, **params)
 
     @available_if(_inner_has("score"))
-    def score(self, X: ArrayLike, y: ArrayLike, **params: Any) -> float:
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> float:
         """Compute the score of the trained estimator.
 
         Parameters
@@ -129,15 +139,20 @@ class DelegationMixin(MetaEstimatorMixin):
             Test rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             True labels or targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the score. If the `score` of ``estimator`` takes none, a warning
+            says so and the rows count equally, as in a search over ``estimator`` itself.
         **params : dict
-            Arguments of the `score` of ``estimator``. If metadata routing is enabled, the metadata
-            that it requests.
+            Other arguments of the `score` of ``estimator``. If metadata routing is enabled, the
+            metadata that it requests.
 
         Returns
         -------
         float
             Score, as the trained estimator defines it.
         """
+        if sample_weight is not None:
+            params |= self._score_weight(sample_weight)
         return self._delegate("score", X, to_host(y), **params)
 
     def _delegate(self, method: str, X: Any, *y: Any, **params: Any) -> Any:
@@ -146,7 +161,41 @@ class DelegationMixin(MetaEstimatorMixin):
             params = getattr(process_routing(self, method, **params).estimator, method)
         elif method != "score":
             _raise_for_params(params, self, method)
-        return getattr(self.estimator_, method)(to_host(X), *y, **params)
+        return getattr(self.estimator_, method)(to_host(in_memory(X)), *y, **params)
+
+    def _score_weight(self, sample_weight: ArrayLike) -> dict[str, Any]:
+        """Return the argument for weights of the inner `score`; empty if it takes none."""
+        check_is_fitted(self)
+        if _routing_enabled() or "sample_weight" in signature(self.estimator_.score).parameters:
+            return {"sample_weight": sample_weight}
+        # A search passes weights to `score` and would take an error for the score of a bad model.
+        warnings.warn(
+            f"The score of {type(self.estimator_).__name__} does not take sample_weight. The rows "
+            "count equally in the score.",
+            stacklevel=3,
+        )
+        return {}
+
+    def _check_estimator(self, fit_params: dict | None = None) -> None:
+        """Raise unless there is an estimator to train, or nothing to train it with."""
+        if isinstance(self.estimator, type):
+            name = self.estimator.__name__
+            raise TypeError(f"estimator must be an instance, {name}(), got the class {name}.")
+        if self.estimator is not None and not predicts(self.estimator):
+            raise TypeError(
+                f"Expected an estimator that predicts, got {type(self.estimator).__name__}, which "
+                "has no predict. Pass a classifier or regressor, or a Pipeline that ends with one."
+            )
+        if isinstance(self.estimator, BaseSearchCV) and not self.estimator.refit:
+            name = type(self.estimator).__name__
+            raise ValueError(
+                f"{name}(refit=False) trains no model to predict with. Use refit=True."
+            )
+        if self.estimator is None and fit_params:
+            raise TypeError(
+                f"fit got unexpected argument(s) {sorted(fit_params)}. They are passed to the "
+                "inner estimator, but estimator=None. Pass estimator=... or omit them."
+            )
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the metadata routing of this estimator and the inner one.
@@ -180,99 +229,3 @@ class DelegationMixin(MetaEstimatorMixin):
                 tags.classifier_tags.multi_label = False
                 tags.target_tags.multi_output = False
         return tags
-
-
-def sample_weight_name(estimator: Any) -> str | None:
-    """Return the keyword under which ``estimator.fit`` takes sample weights; None if it does not.
-
-    Parameters
-    ----------
-    estimator : estimator
-
-    Returns
-    -------
-    str or None
-    """
-    if _routing_enabled():
-        # A request that is set to False would silently drop the weights.
-        request = get_routing_for_object(estimator)
-        return "sample_weight" if request.consumes("fit", {"sample_weight"}) else None
-    return _find_weight_name(estimator)
-
-
-def check_takes_weights(estimator: Any) -> None:
-    """Raise unless ``estimator.fit`` takes sample weights.
-
-    Raises
-    ------
-    ValueError
-        The message says what to do instead.
-    """
-    if sample_weight_name(estimator) is not None:
-        return
-    name = type(estimator).__name__
-    remedy = (
-        "Use apply='drop' to train it on the rows that keep at least a quarter of their weight, "
-        "or another estimator."
-    )
-    if _routing_enabled() and _find_weight_name(estimator) is not None:
-        remedy = (
-            "With metadata routing on, weights must be requested: "
-            f"{name}(...).set_fit_request(sample_weight=True), on every step of a Pipeline that "
-            "is to get them."
-        )
-    raise ValueError(
-        f"Expected an estimator whose fit takes sample_weight, got {name}, which would be trained "
-        f"without the learned weights. {remedy}"
-    )
-
-
-def inner_fit_params(
-    owner: Any, sample_weight: np.ndarray | None, metadata: dict, fit_params: dict
-) -> dict[str, Any]:
-    """Return the keyword arguments for the `fit` of the inner estimator.
-
-    Parameters
-    ----------
-    owner : estimator
-        Meta-estimator, whose ``estimator`` is to be fitted.
-    sample_weight : ndarray of shape (n,) or None
-        Weights to pass on.
-    metadata : dict
-        Named arguments of the owner's own `fit`, which the inner estimator may request as well.
-    fit_params : dict
-        Other arguments of the owner's `fit`.
-
-    Returns
-    -------
-    dict
-    """
-    if _routing_enabled():
-        given = {**metadata, **fit_params, "sample_weight": sample_weight}
-        given = {name: value for name, value in given.items() if value is not None}
-        return process_routing(owner, "fit", **given).estimator.fit
-    name = sample_weight_name(owner.estimator)
-    if sample_weight is None or name is None:
-        return fit_params
-    return {**fit_params, name: sample_weight}
-
-
-def _find_weight_name(estimator: Any) -> str | None:
-    """Find the keyword without metadata routing, also in estimators that forward weights."""
-    if not hasattr(estimator, "fit") or isinstance(estimator, FrozenEstimator):
-        return None
-    if has_fit_parameter(estimator, "sample_weight"):
-        return "sample_weight"
-    if isinstance(estimator, Pipeline):
-        step, last = estimator.steps[-1]
-        inner = _find_weight_name(last)
-        return inner and f"{step}__{inner}"
-    if all(p.kind != Parameter.VAR_KEYWORD for p in signature(estimator.fit).parameters.values()):
-        return None
-    for attribute in ("estimator", "regressor"):
-        if hasattr(estimator, attribute):
-            return _find_weight_name(getattr(estimator, attribute))
-    members = [member for _, member in getattr(estimator, "estimators", []) if member != "drop"]
-    members += [member] if (member := getattr(estimator, "final_estimator", None)) else []
-    takes = members and all(has_fit_parameter(member, "sample_weight") for member in members)
-    return "sample_weight" if takes else None

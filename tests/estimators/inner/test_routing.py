@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skdiva import DivaOutlierDetector, DivaReweighter
-from skdiva.estimators._meta import sample_weight_name
+from skdiva.estimators.inner._sample_weight import find_refusal
 from tests.estimators.data import classes, same_fit
 
 
@@ -37,31 +37,28 @@ NEIGHBORS = KNeighborsClassifier()
 
 
 @pytest.mark.parametrize(
-    ("estimator", "name"),
+    ("estimator", "takes"),
     [
-        (LOGISTIC, "sample_weight"),
-        (RandomForestClassifier(), "sample_weight"),
-        (BaggingClassifier(), "sample_weight"),
-        (make_pipeline(StandardScaler(), LOGISTIC), "logisticregression__sample_weight"),
-        (GridSearchCV(LOGISTIC, {}), "sample_weight"),
-        (
-            GridSearchCV(make_pipeline(StandardScaler(), LOGISTIC), {}),
-            "logisticregression__sample_weight",
-        ),
-        (RFE(LOGISTIC), "sample_weight"),
-        (make_pipeline(SelectFromModel(LOGISTIC), NEIGHBORS), None),
-        (VotingClassifier([("a", LOGISTIC), ("b", "drop")]), "sample_weight"),
-        (VotingClassifier([("a", LOGISTIC), ("b", NEIGHBORS)]), None),
-        (TransformedTargetRegressor(Ridge()), "sample_weight"),
-        (NEIGHBORS, None),
-        (GridSearchCV(NEIGHBORS, {}), None),
-        (make_pipeline(StandardScaler(), "passthrough"), None),
-        (FrozenEstimator(LOGISTIC), None),
+        (LOGISTIC, True),
+        (RandomForestClassifier(), True),
+        (BaggingClassifier(), True),
+        (make_pipeline(StandardScaler(), LOGISTIC), True),
+        (GridSearchCV(LOGISTIC, {}), True),
+        (GridSearchCV(make_pipeline(StandardScaler(), LOGISTIC), {}), True),
+        (RFE(LOGISTIC), True),
+        (make_pipeline(SelectFromModel(LOGISTIC), NEIGHBORS), False),
+        (VotingClassifier([("a", LOGISTIC), ("b", "drop")]), True),
+        (VotingClassifier([("a", LOGISTIC), ("b", NEIGHBORS)]), False),
+        (TransformedTargetRegressor(Ridge()), True),
+        (NEIGHBORS, False),
+        (GridSearchCV(NEIGHBORS, {}), False),
+        (make_pipeline(StandardScaler(), "passthrough"), False),
+        (FrozenEstimator(LOGISTIC), False),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_name_of_the_weights_without_routing(estimator, name):
-    assert sample_weight_name(estimator) == name
+def test_learners_that_take_weights_without_routing(estimator, takes):
+    assert (find_refusal(estimator) is None) == takes
 
 
 @pytest.mark.parametrize(
