@@ -18,7 +18,7 @@ from skdiva.estimators._inputs import TrainingData, check_X
 from skdiva.estimators._meta import DelegationMixin
 from skdiva.estimators._new_rows import NewRowDerivative
 from skdiva.estimators._pool import Pool, read_pool, with_pool
-from skdiva.estimators._targets import Target
+from skdiva.targets import Target, encode_like
 
 
 class DivaExtender(DelegationMixin, BaseDiva):
@@ -186,6 +186,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         self,
         estimator: Any = None,
         *,
+        task: str = "auto",
         n_samples_to_select: str | int = "auto",
         step: float = 0.1,
         evaluate_on: str = "all",
@@ -200,6 +201,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         verbose: int = 0,
     ):
         self.estimator = estimator
+        self.task = task
         self.n_samples_to_select = n_samples_to_select
         self.step = step
         self.evaluate_on = evaluate_on
@@ -309,7 +311,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         """
         check_is_fitted(self)
         X = check_X(self, in_memory(X), numeric=self._feature_map.reads_numbers, reset=False)
-        target = self._target.encode(y)
+        target = encode_like(self._target, y)
         check_consistent_length(X, target.given)
         return self._row_scores.score(self._feature_map, X, target)
 

@@ -21,8 +21,9 @@ from skdiva.estimators._label_scores import (
     LabelScore,
     LabelScoreResult,
     make_label_score,
+    task_of_criterion,
 )
-from skdiva.estimators._targets import RegressionTargets, Target, read_labels
+from skdiva.targets import Target, encode_like, read_labels
 
 
 class DivaOutlierDetector(OutlierMixin, BaseDiva):
@@ -199,6 +200,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         *,
         criterion: str = "auto",
         contamination: str | float = "auto",
+        task: str = "auto",
         featurizer: Any = "auto",
         alpha: str | float = "auto",
         loss: Any = "auto",
@@ -211,6 +213,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     ):
         self.criterion = criterion
         self.contamination = contamination
+        self.task = task
         self.featurizer = featurizer
         self.alpha = alpha
         self.loss = loss
@@ -271,13 +274,11 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             If an argument is not as described, or if ``alpha`` is too small even for float64. The
             detector is then left unchanged.
         """
-        # A criterion for regression reads y as targets, even if they are whole numbers.
-        criterion = LABEL_SCORES.get(self.criterion)
-        reads_numbers = criterion is not None and criterion.target_type is RegressionTargets
+        task = self.task if self.task != "auto" else task_of_criterion(self.criterion)
         data, feature_map = self._validate_fit(
             X, y, sample_weight=sample_weight, groups=groups, sources=sources,
             validation_weight=validation_weight, X_val=X_val, y_val=y_val,
-            classes=False if reads_numbers else None,
+            task=task,
         )  # fmt: skip
         label_score = make_label_score(self.criterion, data.target)
         adapter = self._build_adapter(data, feature_map)
@@ -385,7 +386,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         """
         check_is_fitted(self)
         rows = self._read_rows(X)
-        target = self._target.encode(y)
+        target = encode_like(self._target, y)
         check_consistent_length(rows.X, target.given)
         return self._label_score.score(rows, target)
 
@@ -429,7 +430,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         outputs = self._read_rows(X).linear_outputs(self.coef_, self.intercept_)
         predicted = self._target.decode(outputs)
         if not hasattr(self, "classes_"):
-            return r2_score(self._target.encode(y).given, predicted, sample_weight=weight)
+            return r2_score(encode_like(self._target, y).given, predicted, sample_weight=weight)
         # As for any classifier, a class that was not seen in `fit` counts as a wrong prediction.
         given = read_labels(y)
         check_consistent_length(predicted, given)

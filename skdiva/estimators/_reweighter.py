@@ -15,7 +15,7 @@ from skdiva.arrays import to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._inputs import TrainingData
 from skdiva.estimators._meta import DelegationMixin, check_takes_weights, inner_fit_params
-from skdiva.estimators._targets import ClassLabels
+from skdiva.targets import ClassLabels
 
 # Weights are squared probabilities that labels are correct, so this is a probability of one half.
 _KEPT = 0.25
@@ -197,6 +197,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         self,
         estimator: Any = None,
         *,
+        task: str = "auto",
         featurizer: Any = "auto",
         alpha: str | float = "auto",
         loss: Any = "auto",
@@ -211,6 +212,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         verbose: int = 0,
     ):
         self.estimator = estimator
+        self.task = task
         self.featurizer = featurizer
         self.alpha = alpha
         self.loss = loss

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skdiva._decorators import fit_context
 from skdiva.arrays import has_categories, take_rows, to_host
 from skdiva.features._columns import StandardizedColumns
+from skdiva.targets import TASK_CONSTRAINT, TaskMixin
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ _FEATURE_BYTES = 2**30  # of the features of the training rows
 _CHOICE_ROWS, _CHOICE_LANDMARKS = 3000, 400  # on which the candidates are compared
 
 
-class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Linear or kernel features, whichever give the smaller error of a ridge model.
 
     The columns of X are standardized to mean 0 and variance 1. The features are either these
@@ -108,6 +109,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         "kernel": [StrOptions({"auto", "linear", "rbf", "laplacian"})],
         "gamma": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "task": TASK_CONSTRAINT,
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "random_state": ["random_state"],
@@ -130,6 +132,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         *,
         gamma: str | float = "auto",
         n_components: str | int = "auto",
+        task: str = "auto",
         device: str | None = None,
         dtype: str | None = None,
         random_state: Any = None,
@@ -137,6 +140,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.kernel = kernel
         self.gamma = gamma
         self.n_components = n_components
+        self.task = task
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
@@ -177,7 +181,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             sample_weight = _check_sample_weight(
                 to_host(sample_weight), X, dtype=np.float64, ensure_non_negative=True
             )
-        task = read_task(X, y, groups, device) if self.chooses else None
+        task = read_task(X, y, groups, device, self.task) if self.chooses else None
         return self.fit_checked(X, sample_weight, task, device, dtype)
 
     def transform(self, X: Any) -> np.ndarray:
