@@ -50,6 +50,13 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         probability below 0.1 are never outliers; for "derivative", the threshold is 0; for
         "residual", it is 3. If a float in (0, 0.5], the share of rows that are outliers. Rows with
         a score equal to the threshold are inliers.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If "auto", ``criterion`` decides if it is "probability" or "residual", and y
+        itself otherwise: strings, booleans and categories are classes, and numbers with a fraction
+        are regression targets. Whole numbers are classes if there are at most 10 different ones, or
+        if they look like class codes: they start at -1, 0 or 1 and have few gaps. If there are
+        more, or if most rows have a number of their own, they are regression targets. A warning
+        says how they are read if this is in doubt.
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
@@ -245,8 +252,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             Training rows: an array, a dataframe or a tensor. With ``featurizer=None``, a
             :class:`skdiva.loo.RowSource` is read in blocks.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets. Floats with a fractional part are regression
-            targets, and everything else is classes, unless ``criterion`` is "residual".
+            Labels of any type, or regression targets; ``task`` says which.
         sample_weight : array-like of shape (n_samples,), default=None
             Start weights, which are scaled to mean 1.
         groups : array-like of shape (n_samples,), default=None

@@ -36,6 +36,13 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     estimator : estimator instance, default=None
         Estimator to train with the learned weights. It receives X as passed to `fit`. If None, only
         the weights are learned.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If "auto", the type of ``estimator`` decides if it is a classifier or a
+        regressor, and y itself otherwise: strings, booleans and categories are classes, and numbers
+        with a fraction are regression targets. Whole numbers are classes if there are at most 10
+        different ones, or if they look like class codes: they start at -1, 0 or 1 and have few
+        gaps. If there are more, or if most rows have a number of their own, they are regression
+        targets. A warning says how they are read if this is in doubt.
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
@@ -248,8 +255,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             Training rows: an array, a dataframe or a tensor. With ``featurizer=None``, a
             :class:`skdiva.loo.RowSource` is read in blocks.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets. The tags of ``estimator`` determine which;
-            without an estimator, floats with a fractional part are regression targets. Several
+            Labels of any type, or regression targets; ``estimator`` or ``task`` says which. Several
             targets require an estimator that accepts them, or no estimator.
         sample_weight : array-like of shape (n_samples,), default=None
             Start weights, which are scaled to mean 1.

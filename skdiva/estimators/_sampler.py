@@ -42,6 +42,10 @@ class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
         Detector with a method ``fit_predict(X, y)`` that returns 1 for rows to keep. If None,
         ``DivaOutlierDetector()``. Pass a detector to set its parameters, or to include them in a
         parameter search, for example as ``detector__contamination``.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If it is not "auto", the detector and every step in it that has this
+        parameter are told. If "auto", ``task`` of the detector decides; y itself does so, by the
+        same rule, if the detector does not read y.
 
     Attributes
     ----------
@@ -197,7 +201,7 @@ class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
         """Return a clone of the detector that knows the task, and the task."""
         detector = clone(self._given_detector())
         if self.task == "auto":
-            return detector, getattr(detector, "task", "auto")
+            return detector, detector.task if isinstance(detector, TaskMixin) else "auto"
         set_task(detector, self.task)
         return detector, self.task
 

@@ -49,6 +49,12 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     n_components : "auto" or int, default="auto"
         Number of landmarks, and largest number of features of a kernel. If "auto", 1000, or fewer
         if there are fewer rows or if the training features would take more than 1 GiB.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If "auto", strings, booleans and categories are classes, and numbers with a
+        fraction are regression targets. Whole numbers are classes if there are at most 10 different
+        ones, or if they look like class codes: they start at -1, 0 or 1 and have few gaps. If there
+        are more, or if most rows have a number of their own, they are regression targets. A warning
+        says how they are read if this is in doubt.
     device : str, default=None
         Device to compute on: "cpu", "cuda" or "cuda:<index>". If None, the device of X if that is a
         CUDA tensor; otherwise CUDA if it is available, else the CPU.
@@ -154,8 +160,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         X : array-like of shape (n_samples, n_features)
             Training rows: finite numbers, or a dataframe that may also hold strings and categories.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-            Class labels; floats that are not all whole numbers are regression targets. Required if
-            there is something to choose.
+            Labels of any type, or regression targets; ``task`` says which. Required if there is
+            something to choose.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights in means, variances and errors.
         groups : array-like of shape (n_samples,), default=None

@@ -1,4 +1,4 @@
-"""What y holds: the rule that tells classes from numbers, and the encoding of both.
+"""Classes and numbers in y: the rule that tells them apart, and their encoding.
 
 `read_target` is the one place that decides, for the estimators and for `KernelFeaturizer`.
 Importing the package does not load torch.

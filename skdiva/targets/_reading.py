@@ -16,8 +16,7 @@ from skdiva.targets._numbers import plain_dtype, read_numbers
 from skdiva.targets._target import Target
 
 _TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
-_FEW = 20  # different whole numbers, which are classes whatever they are
-_UNDOUBTED = 10  # as many are classes without a warning, even if they do not look like codes
+_FEW = 10  # different whole numbers, which are classes even if they do not look like codes
 _FILLED = 0.9  # share of the numbers up to the largest one that occur if they are codes
 
 
@@ -118,7 +117,7 @@ def holds_classes(
 
     The tag of an inner classifier or regressor decides, or ``task``. With "auto", strings,
     booleans and categories are classes, and numbers with a fraction are not. Whole numbers are
-    classes if there are at most 20 different ones, or if they look like codes: they start at -1, 0
+    classes if there are at most 10 different ones, or if they look like codes: they start at -1, 0
     or 1, and nine tenths of the numbers up to the largest occur. They are numbers if there are
     more, or if most rows have a number of their own. If this is in doubt, a warning says so.
 
@@ -165,17 +164,14 @@ def _are_codes(values: np.ndarray) -> bool:
     """Return whether whole numbers (n,) are class labels; if this is in doubt, warn."""
     found, counts = np.unique(values, return_counts=True)
     n, k, low, high = len(values), len(found), float(found[0]), float(found[-1])
-    n_single = np.count_nonzero(counts == 1)
     like_codes = low in (-1, 0, 1) and k >= _FILLED * (high - low + 1)
-    rare = 20 * n_single > k or 2 * np.count_nonzero(counts <= 2) > k
+    rare = counts <= (2 if n > 10 * k else 1)  # as few by chance are unlikely in a class
     read, other = "classes", ("classification", "regression")
-    if k > 2 and 2 * n_single > n:
+    if k > 2 and 2 * np.count_nonzero(counts == 1) > n:
         read, reason = "numbers", "because most rows have a number of their own"
     elif k > _FEW and not like_codes:
         read, reason = "numbers", "because they are many and do not look like class codes"
-    elif k > _UNDOUBTED and not like_codes:
-        reason = "although they do not look like class codes"
-    elif k > 2 and rare and (k > _UNDOUBTED or n > 10 * k):
+    elif (k > _FEW or n > 10 * k > 20) and (20 * rare.sum() > k or np.median(counts) <= 2):
         reason = "although some of them occur in very few rows"
     else:
         return True
@@ -260,10 +256,11 @@ def refuse_missing(labels: Any, name: str) -> np.ndarray:
     labels = np.asarray(to_host(labels))
     if labels.dtype.kind in "fOMm" and labels.ndim:
         if labels.dtype.kind == "O":
-            what, missing = "None or NaN", np.array([is_missing(label) for label in labels.flat])
+            missing = np.array([is_missing(label) for label in labels.flat])
         else:
-            what, missing = "NaN", np.isnan(labels)
+            missing = np.isnan(labels)
         if missing.any():
+            what = "NaN" if labels.dtype.kind == "f" else "None or NaN"
             row = int(missing.argmax()) * len(labels) // labels.size
             raise ValueError(
                 f"Input {name} contains {what}, first in row {row}. Remove such rows, or give them "

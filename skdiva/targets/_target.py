@@ -1,7 +1,7 @@
 """Interface of a validated y, and the parameter that says what y holds."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
@@ -12,7 +12,7 @@ TASK_CONSTRAINT = [StrOptions({"auto", "classification", "regression"})]
 class Target(ABC):
     """Validated y: the target of every row."""
 
-    task: str  # "classification" or "regression"
+    task: ClassVar[str]  # "classification" or "regression"
 
     @property
     @abstractmethod
