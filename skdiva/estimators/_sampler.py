@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, Tags, _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
@@ -201,7 +202,8 @@ class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
         """Return a clone of the detector that knows the task, and the task."""
         detector = clone(self._given_detector())
         if self.task == "auto":
-            return detector, detector.task if isinstance(detector, TaskMixin) else "auto"
+            reader = _last_step(detector)
+            return detector, reader.task if isinstance(reader, TaskMixin) else "auto"
         set_task(detector, self.task)
         return detector, self.task
 
@@ -242,6 +244,10 @@ class _TagsOfSampler(Tags):
     sampler_tags: _SamplerTags = field(default_factory=_SamplerTags)
 
 
+def _last_step(detector: Any) -> Any:
+    return detector[-1] if isinstance(detector, Pipeline) else detector
+
+
 def _flat_labels(y: Any) -> Any:
     """Return a column or one-hot rows as a vector of labels; anything else as it is."""
     labels = np.asarray(to_host(y))
@@ -256,6 +262,7 @@ def _flat_labels(y: Any) -> Any:
 
 def _has_classes(detector: Any, y: Any, task: str) -> bool:
     """Return whether y holds classes, as the detector read it if it reads y."""
-    if get_tags(detector).target_tags.required:
-        return hasattr(detector, "classes_")
+    reader = _last_step(detector)
+    if get_tags(reader).target_tags.required:
+        return hasattr(reader, "classes_")
     return holds_classes(read_values(y), categorical=is_categorical(y), task=task)

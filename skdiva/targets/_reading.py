@@ -188,6 +188,12 @@ def _are_codes(values: np.ndarray) -> bool:
 
 
 def _encode_classes(values: np.ndarray, categorical: bool) -> tuple[np.ndarray, ClassLabels]:
+    if values.ndim > 1 and values.size > len(values):
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {values.shape} instead. Pass one label "
+            "per row (of one-hot rows, y.argmax(axis=1)), or task='regression' if these are "
+            "several targets."
+        )
     labels = column_or_1d(values, warn=True)
     if labels.dtype.kind == "f" and not categorical and np.any(labels != np.floor(labels)):
         raise ValueError(

@@ -130,7 +130,6 @@ MANY = {
 # Whole numbers that are read as classes, with a warning.
 DOUBTFUL = {
     "small counts": np.repeat(np.arange(10), [25, 75, 112, 112, 84, 50, 25, 11, 4, 2]),
-    "counts": RNG.poisson(5, 200),
     "smaller counts": [0] * 60 + [1] * 60 + [2] * 60 + [3],
     "people with one or two pictures": np.repeat(np.arange(50), [1, 3] * 25),
     "abalone": np.repeat(np.arange(1, 30), [1, 1, *[150] * 25, 2, 1]),
