@@ -1,10 +1,14 @@
 """Parameter ``task``: what y holds, in every estimator and featurizer that reads it."""
 
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
@@ -21,6 +25,18 @@ from skdiva.features import KernelFeaturizer
 X, Y = load_diabetes(return_X_y=True)
 X, Y = X[:120], Y[:120].astype(int)  # 99 different whole numbers
 RATINGS = np.digitize(Y, [70, 120, 180])  # 0 to 3
+HALVES = RATINGS + 0.5
+CONTAINERS = {
+    "pandas": pd.Series,
+    "pandas category": lambda y: pd.Series(y, dtype="category"),
+    "polars": pl.Series,
+    "pyarrow": pa.array,
+    "pyarrow dictionary": lambda y: pa.array(y).dictionary_encode(),
+    "tensor": torch.tensor,
+    "list": list,
+    "objects": lambda y: y.astype(object),
+    "Decimals": lambda y: [Decimal(str(value)) for value in y],
+}
 AS_NUMBERS = r"y holds \d+ different whole numbers in 120 rows.* read as numbers"
 
 
@@ -110,6 +126,34 @@ def test_the_task_is_an_ordinary_parameter(reader):
     with pytest.raises(ValueError, match=r"'task' parameter of .* must be a str among"):
         reader.fit(X, Y)
     assert vars(reader) == before
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+@pytest.mark.parametrize("y", [RATINGS, HALVES], ids=["codes", "halves"])
+@pytest.mark.parametrize("reader", [DivaOutlierDetector, DivaReweighter, Extender, DivaSampler])
+def test_any_container_is_the_same_y(reader, y, container):
+    is_sampler = reader is DivaSampler
+    make = (
+        {"detector": DivaOutlierDetector(featurizer=None)} if is_sampler else {"featurizer": None}
+    )
+    held, task = container(y), "classification"
+    if y is HALVES and container not in (
+        CONTAINERS["pandas category"],
+        CONTAINERS["pyarrow dictionary"],
+    ):
+        task = "regression"
+    expected = reader(**make).fit(X, y if task == "regression" else RATINGS)
+    model = silently(lambda: reader(**make).fit(X, held))
+    assert read_as(model) == read_as(expected) == task
+    name = {Extender: "ranking_", DivaSampler: "sample_indices_"}.get(reader, "sample_weight_")
+    assert_array_equal(getattr(model, name), getattr(expected, name))
+    if reader is DivaOutlierDetector:
+        assert_array_equal(
+            model.score_labels(X, held),
+            expected.score_labels(X, y if task == "regression" else RATINGS),
+        )
+    if is_sampler:
+        assert type(reader(**make).fit_resample(X, held)[1]) is type(held)
 
 
 @pytest.mark.parametrize("meta", [DivaReweighter, Extender])
