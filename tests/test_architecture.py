@@ -22,6 +22,7 @@ LAYERS = [
     {"skdiva.inspection"},
     {"skdiva.estimators", "skdiva.datasets", "skdiva.augmentation"},
     {"skdiva.features"},
+    {"skdiva.targets"},
     {"skdiva.arrays"},
     {"skdiva.loo"},
 ]
@@ -238,6 +239,7 @@ def test_importing_the_library_is_free():
         ("skdiva.arrays._compute", "from skdiva.estimators._base import BaseDiva"),
         ("skdiva.arrays._compute", "import skdiva.estimators"),
         ("skdiva.features._kernel", "from skdiva.estimators import DivaReweighter"),
+        ("skdiva.targets._reading", "from skdiva.features import KernelFeaturizer"),
         ("skdiva.estimators._base", "from skdiva.inspection import SourceDisplay"),
     ],
 )

@@ -262,6 +262,14 @@ def take_rows(container: Any, positions: Any) -> Any:
     return container.iloc[positions] if hasattr(container, "iloc") else container[positions]
 
 
+def is_categorical(y: Any) -> bool:
+    """Return whether a series, or every column of a dataframe, has a categorical dtype."""
+    has_columns = hasattr(y, "columns") and hasattr(y, "dtypes")
+    dtypes = y.dtypes if has_columns else [getattr(y, "dtype", getattr(y, "type", None))]
+    kinds = ("categor", "enum", "dictionary")  # of pandas and polars; of pyarrow
+    return all(str(dtype).lower().startswith(kinds) for dtype in dtypes)
+
+
 def has_categories(X: Any) -> bool:
     """Return whether ``X`` is a pandas or polars dataframe with columns that are not numeric.
 

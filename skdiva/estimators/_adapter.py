@@ -18,7 +18,6 @@ from skdiva.estimators._inputs import TrainingData
 from skdiva.estimators._new_rows import NewRowDerivative
 from skdiva.estimators._pool import Pool
 from skdiva.estimators._pool_rows import PoolRows
-from skdiva.estimators._targets import ClassLabels, Target
 from skdiva.loo import (
     Budget,
     Curation,
@@ -42,6 +41,7 @@ from skdiva.loo import (
 )
 from skdiva.loo.rows import read_rows
 from skdiva.loo.weights import descend_with_early_stopping
+from skdiva.targets import ClassLabels, Target
 
 
 class ConvertedRows(RowSource):

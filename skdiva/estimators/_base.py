@@ -14,17 +14,18 @@ from sklearn.utils.validation import check_is_fitted
 from skdiva.arrays import to_host
 from skdiva.estimators._feature_maps import FeatureMap, make_feature_map
 from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
-from skdiva.estimators._targets import ClassLabels
 from skdiva.exceptions import WeightsNotPropagatedWarning
+from skdiva.targets import TASK_CONSTRAINT, ClassLabels, TaskMixin
 
 if TYPE_CHECKING:
     from skdiva.estimators._adapter import CoreAdapter
 
 
-class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base class of the estimators."""
 
     _parameter_constraints: ClassVar[dict] = {
+        "task": TASK_CONSTRAINT,
         "featurizer": [StrOptions({"auto"}), None, HasMethods(["fit", "transform"])],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "loss": [
@@ -104,6 +105,7 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.target_tags.multi_output = self.task != "classification"
         if self.featurizer is not None and not isinstance(self.featurizer, str):
             # X goes to the featurizer and the inner estimator without validation, so it may be
             # whatever both of them accept.
@@ -118,6 +120,7 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Validate the arguments of `fit`; return them with the feature map that will read X."""
         feature_map = make_feature_map(self, X)
         numeric = feature_map.reads_numbers
+        arguments = {"task": self.task, **arguments}
         return read_training_data(self, X, y, numeric=numeric, **arguments), feature_map
 
     def _build_adapter(

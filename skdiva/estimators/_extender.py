@@ -17,8 +17,8 @@ from skdiva.estimators._feature_maps import FeatureMap
 from skdiva.estimators._inputs import TrainingData, check_X
 from skdiva.estimators._new_rows import NewRowDerivative
 from skdiva.estimators._pool import Pool, read_pool, with_pool
-from skdiva.estimators._targets import Target
 from skdiva.estimators.inner import DelegationMixin
+from skdiva.targets import Target, encode_like
 
 
 class DivaExtender(DelegationMixin, BaseDiva):
@@ -34,6 +34,13 @@ class DivaExtender(DelegationMixin, BaseDiva):
     estimator : estimator instance, default=None
         Estimator to train on the core and the selected rows. It receives X as passed to `fit`. If
         None, rows are only selected.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If "auto", the type of ``estimator`` decides if it is a classifier or a
+        regressor, and y itself otherwise: strings, booleans and categories are classes, and numbers
+        with a fraction are regression targets. Whole numbers are classes if there are at most 10
+        different ones, or if they look like class codes: they start at -1, 0 or 1 and have few
+        gaps. If there are more, or if most rows have a number of their own, they are regression
+        targets. A warning says how they are read if this is in doubt.
     n_samples_to_select : "auto" or int, default="auto"
         Largest number of rows to add. If "auto", there is no limit. In either case, no more rows
         are added when none has a negative derivative.
@@ -186,6 +193,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         self,
         estimator: Any = None,
         *,
+        task: str = "auto",
         n_samples_to_select: str | int = "auto",
         step: float = 0.1,
         evaluate_on: str = "all",
@@ -200,6 +208,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         verbose: int = 0,
     ):
         self.estimator = estimator
+        self.task = task
         self.n_samples_to_select = n_samples_to_select
         self.step = step
         self.evaluate_on = evaluate_on
@@ -232,8 +241,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         X : array-like of shape (n_samples, n_features)
             Rows of the core: an array, a dataframe or a tensor.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets. The tags of ``estimator`` determine which;
-            without an estimator, floats with a fractional part are regression targets.
+            Labels of any type, or regression targets; ``estimator`` or ``task`` says which.
         X_pool : array-like of shape (n_pool, n_features) or tuple of one, default=None
             Rows that may be added. A Pipeline passes them on without transforming them, unless
             metadata routing is enabled and its ``transform_input`` includes them. In a parameter
@@ -312,7 +320,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         X = check_X(
             self, read_source(self, X), numeric=self._feature_map.reads_numbers, reset=False
         )
-        target = self._target.encode(y)
+        target = encode_like(self._target, y)
         check_consistent_length(X, target.given)
         return self._row_scores.score(self._feature_map, X, target)
 

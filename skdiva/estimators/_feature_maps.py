@@ -12,6 +12,7 @@ from sklearn.utils.validation import _num_samples, check_array
 from skdiva.arrays import has_categories, is_tensor, to_host
 from skdiva.estimators._inputs import TrainingData
 from skdiva.features import KernelFeaturizer
+from skdiva.targets import set_task
 
 _TILE_SHARE = 1 / 16  # of the free memory; one tile is held at a time
 _MATRICES = 3  # of the size of the Gram matrix are held while it is factorized
@@ -252,6 +253,7 @@ class TransformedFeatures(_TransformerMap):
         """Fit a clone of the transformer, in the same way as a Pipeline."""
         X, y = data.X_checked, data.y
         self._n_outputs = data.target.n_outputs
+        set_task(self.featurizer, data.target.task)
         if hasattr(self.featurizer, "fit_transform"):
             features = self.featurizer.fit_transform(X, y)
         else:

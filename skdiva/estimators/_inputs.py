@@ -18,13 +18,7 @@ from skdiva.arrays import (
     to_host,
     without_graph,
 )
-from skdiva.estimators._targets import (
-    ClassLabels,
-    Target,
-    check_y,
-    holds_classes,
-    refuse_missing,
-)
+from skdiva.targets import ClassLabels, Target, encode_like, read_target, refuse_missing
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")
 
@@ -57,7 +51,7 @@ def read_training_data(
     numeric: bool,
     inner: Any = None,
     several: bool = True,
-    classes: bool | None = None,
+    task: str = "auto",
     sample_weight: Any = None,
     groups: Any = None,
     sources: Any = None,
@@ -79,8 +73,8 @@ def read_training_data(
         Estimator whose tags say whether y holds classes.
     several : bool, default=True
         Whether several regression targets are allowed.
-    classes : bool, default=None
-        Whether y holds classes. If None, ``inner`` or y itself decides.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If "auto", ``inner`` or y itself decides.
     sample_weight, groups, sources, validation_weight, X_val, y_val : array-like, default=None
         As passed to `fit`.
 
@@ -99,10 +93,7 @@ def read_training_data(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    labels = to_host(y)
-    if classes is None:
-        classes = holds_classes(labels, inner)
-    y_checked, target = check_y(labels, classes=classes, several=several)
+    y_checked, target = read_target(y, task=task, inner=inner, several=several)
     check_consistent_length(X_checked, y_checked)
     n = len(y_checked)
     data = TrainingData((X, y), to_host(X), X_checked, y_checked, target, row_index(X, y))
@@ -190,7 +181,7 @@ def check_labeled_rows(
         X = check_X(estimator, read_source(estimator, X), numeric=numeric, reset=False)
     except ValueError as error:
         raise ValueError(f"{names[0]} must hold rows like those of X. {error}") from error
-    labels = target.encode(y, names[1])
+    labels = encode_like(target, y, names[1])
     if _num_samples(X) != len(labels.given):
         raise ValueError(
             f"{names[0]} and {names[1]} must have the same number of rows; got "

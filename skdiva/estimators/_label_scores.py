@@ -12,7 +12,7 @@ import numpy as np
 
 from skdiva.arrays import HostCopy, to_host
 from skdiva.estimators._feature_maps import LazyFeatures
-from skdiva.estimators._targets import ClassLabels, RegressionTargets, Target
+from skdiva.targets import ClassLabels, RegressionTargets, Target
 
 
 class LabelScoreResult(NamedTuple):
@@ -187,8 +187,16 @@ def make_label_score(criterion: str, target: Target) -> LabelScore:
         criterion = "probability" if isinstance(target, ClassLabels) else "residual"
     score = LABEL_SCORES[criterion]()
     if score.target_type not in (None, type(target)):
+        has_classes = isinstance(target, ClassLabels)
+        expected, got = ("numbers", "classes") if has_classes else ("classes", "numbers")
         raise ValueError(
-            f"criterion={criterion!r} expects y with classes, got y with numbers. "
+            f"criterion={criterion!r} expects y with {expected}, got y with {got}. "
             "Use 'auto' or 'derivative'."
         )
     return score
+
+
+def task_of_criterion(criterion: str) -> str:
+    """Return the only task that a criterion is defined for; "auto" if it is defined for both."""
+    score = LABEL_SCORES.get(criterion)
+    return "auto" if score is None or score.target_type is None else score.target_type.task

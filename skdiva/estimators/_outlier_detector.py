@@ -21,8 +21,9 @@ from skdiva.estimators._label_scores import (
     LabelScore,
     LabelScoreResult,
     make_label_score,
+    task_of_criterion,
 )
-from skdiva.estimators._targets import RegressionTargets, Target, read_labels
+from skdiva.targets import Target, encode_like, read_labels
 
 
 class DivaOutlierDetector(OutlierMixin, BaseDiva):
@@ -49,6 +50,13 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         probability below 0.1 are never outliers; for "derivative", the threshold is 0; for
         "residual", it is 3. If a float in (0, 0.5], the share of rows that are outliers. Rows with
         a score equal to the threshold are inliers.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If "auto", ``criterion`` decides if it is "probability" or "residual", and y
+        itself otherwise: strings, booleans and categories are classes, and numbers with a fraction
+        are regression targets. Whole numbers are classes if there are at most 10 different ones, or
+        if they look like class codes: they start at -1, 0 or 1 and have few gaps. If there are
+        more, or if most rows have a number of their own, they are regression targets. A warning
+        says how they are read if this is in doubt.
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
@@ -199,6 +207,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         *,
         criterion: str = "auto",
         contamination: str | float = "auto",
+        task: str = "auto",
         featurizer: Any = "auto",
         alpha: str | float = "auto",
         loss: Any = "auto",
@@ -211,6 +220,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     ):
         self.criterion = criterion
         self.contamination = contamination
+        self.task = task
         self.featurizer = featurizer
         self.alpha = alpha
         self.loss = loss
@@ -243,8 +253,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             :class:`skdiva.loo.RowSource` is read in blocks if it has at least as many rows as
             columns; otherwise all of its rows are held in memory.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets. Floats with a fractional part are regression
-            targets, and everything else is classes, unless ``criterion`` is "residual".
+            Labels of any type, or regression targets; ``task`` says which.
         sample_weight : array-like of shape (n_samples,), default=None
             Start weights, which are scaled to mean 1.
         groups : array-like of shape (n_samples,), default=None
@@ -272,13 +281,11 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             If an argument is not as described, or if ``alpha`` is too small even for float64. The
             detector is then left unchanged.
         """
-        # A criterion for regression reads y as targets, even if they are whole numbers.
-        criterion = LABEL_SCORES.get(self.criterion)
-        reads_numbers = criterion is not None and criterion.target_type is RegressionTargets
+        task = self.task if self.task != "auto" else task_of_criterion(self.criterion)
         data, feature_map = self._validate_fit(
             X, y, sample_weight=sample_weight, groups=groups, sources=sources,
             validation_weight=validation_weight, X_val=X_val, y_val=y_val,
-            classes=False if reads_numbers else None,
+            task=task,
         )  # fmt: skip
         label_score = make_label_score(self.criterion, data.target)
         adapter = self._build_adapter(data, feature_map)
@@ -386,7 +393,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         """
         check_is_fitted(self)
         rows = self._read_rows(X)
-        target = self._target.encode(y)
+        target = encode_like(self._target, y)
         check_consistent_length(rows.X, target.given)
         return self._label_score.score(rows, target)
 
@@ -430,7 +437,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         outputs = self._read_rows(X).linear_outputs(self.coef_, self.intercept_)
         predicted = self._target.decode(outputs)
         if not hasattr(self, "classes_"):
-            return r2_score(self._target.encode(y).given, predicted, sample_weight=weight)
+            return r2_score(encode_like(self._target, y).given, predicted, sample_weight=weight)
         # As for any classifier, a class that was not seen in `fit` counts as a wrong prediction.
         given = read_labels(y)
         check_consistent_length(predicted, given)

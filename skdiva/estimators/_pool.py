@@ -14,7 +14,7 @@ from skdiva.estimators._inputs import (
     copy_without_identity,
     unwrap,
 )
-from skdiva.estimators._targets import Target
+from skdiva.targets import Target
 
 MAX_SAMPLED_ROWS = 10_000  # of the pool, for features and penalty
 

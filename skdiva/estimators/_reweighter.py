@@ -12,8 +12,8 @@ from skdiva._decorators import fit_context
 from skdiva.arrays import in_memory, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._inputs import TrainingData
-from skdiva.estimators._targets import ClassLabels
 from skdiva.estimators.inner import DelegationMixin, InnerFit, choose_fit, find_refusal
+from skdiva.targets import ClassLabels
 
 # Weights are squared probabilities that labels are correct, so this is a probability of one half.
 _KEPT = 0.25
@@ -34,6 +34,13 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     estimator : estimator instance, default=None
         Estimator to train with the learned weights. It receives X as passed to `fit`. If None, only
         the weights are learned.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If "auto", the type of ``estimator`` decides if it is a classifier or a
+        regressor, and y itself otherwise: strings, booleans and categories are classes, and numbers
+        with a fraction are regression targets. Whole numbers are classes if there are at most 10
+        different ones, or if they look like class codes: they start at -1, 0 or 1 and have few
+        gaps. If there are more, or if most rows have a number of their own, they are regression
+        targets. A warning says how they are read if this is in doubt.
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
@@ -204,6 +211,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         self,
         estimator: Any = None,
         *,
+        task: str = "auto",
         featurizer: Any = "auto",
         alpha: str | float = "auto",
         loss: Any = "auto",
@@ -218,6 +226,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         verbose: int = 0,
     ):
         self.estimator = estimator
+        self.task = task
         self.featurizer = featurizer
         self.alpha = alpha
         self.loss = loss
@@ -255,8 +264,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             columns; otherwise all of its rows are held in memory. To train ``estimator``, all rows
             are read into memory after the weights are learned.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Labels of any type, or regression targets. The tags of ``estimator`` determine which;
-            without an estimator, floats with a fractional part are regression targets. Several
+            Labels of any type, or regression targets; ``estimator`` or ``task`` says which. Several
             targets require an estimator that accepts them, or no estimator.
         sample_weight : array-like of shape (n_samples,), default=None
             Start weights, which are scaled to mean 1.

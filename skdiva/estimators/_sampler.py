@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, Tags, _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
@@ -17,12 +18,19 @@ from sklearn.utils.metadata_routing import (
 )
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import in_memory, to_host
+from skdiva.arrays import in_memory, is_categorical, to_host
 from skdiva.estimators._outlier_detector import DivaOutlierDetector
-from skdiva.estimators._targets import holds_classes
+from skdiva.targets import (
+    TASK_CONSTRAINT,
+    TaskMixin,
+    holds_classes,
+    read_labels,
+    read_values,
+    set_task,
+)
 
 
-class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
+class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
     """Drop rows that a detector flags as outliers.
 
     The sampler is a step for the ``Pipeline`` of imbalanced-learn. Rows are dropped when the
@@ -35,6 +43,10 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
         Detector with a method ``fit_predict(X, y)`` that returns 1 for rows to keep. If None,
         ``DivaOutlierDetector()``. Pass a detector to set its parameters, or to include them in a
         parameter search, for example as ``detector__contamination``.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If it is not "auto", the detector and every step in it that has this
+        parameter are told. If "auto", ``task`` of the detector decides; y itself does so, by the
+        same rule, if the detector does not read y.
 
     Attributes
     ----------
@@ -90,7 +102,10 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
     """
 
     _estimator_type = "sampler"
-    _parameter_constraints: ClassVar[dict] = {"detector": [HasMethods(["fit_predict"]), None]}
+    _parameter_constraints: ClassVar[dict] = {
+        "detector": [HasMethods(["fit_predict"]), None],
+        "task": TASK_CONSTRAINT,
+    }
 
     detector_: Any
     sample_indices_: np.ndarray
@@ -98,8 +113,9 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
     n_features_in_: int
     feature_names_in_: np.ndarray
 
-    def __init__(self, detector: Any = None):
+    def __init__(self, detector: Any = None, *, task: str = "auto"):
         self.detector = detector
+        self.task = task
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
@@ -125,12 +141,12 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
         ValueError
             If the detector does not accept X, y or a parameter.
         """
-        detector = clone(self._given_detector())
-        labels = _flat_labels(y)
+        detector, task = self._configured_detector()
+        labels = y if task == "regression" else _flat_labels(y)
         stays = detector.fit_predict(X, labels, **self._routed(params)) > 0
         strategy = {}
-        if _has_classes(detector, labels):
-            classes, codes = np.unique(to_host(labels), return_inverse=True)
+        if _has_classes(detector, labels, task):
+            classes, codes = np.unique(read_labels(labels), return_inverse=True)
             stays |= (np.bincount(codes, weights=stays) == 0)[codes]
             strategy = dict(zip(classes.tolist(), np.bincount(codes[stays]).tolist(), strict=True))
         identity = ("n_features_in_", "feature_names_in_")
@@ -182,6 +198,15 @@ class DivaSampler(OneToOneFeatureMixin, BaseEstimator):
     def _given_detector(self) -> Any:
         return DivaOutlierDetector() if self.detector is None else self.detector
 
+    def _configured_detector(self) -> tuple[Any, str]:
+        """Return a clone of the detector that knows the task, and the task."""
+        detector = clone(self._given_detector())
+        if self.task == "auto":
+            reader = _last_step(detector)
+            return detector, reader.task if isinstance(reader, TaskMixin) else "auto"
+        set_task(detector, self.task)
+        return detector, self.task
+
     def _routed(self, params: dict) -> dict:
         if not _routing_enabled():
             return params
@@ -219,19 +244,25 @@ class _TagsOfSampler(Tags):
     sampler_tags: _SamplerTags = field(default_factory=_SamplerTags)
 
 
+def _last_step(detector: Any) -> Any:
+    return detector[-1] if isinstance(detector, Pipeline) else detector
+
+
 def _flat_labels(y: Any) -> Any:
     """Return a column or one-hot rows as a vector of labels; anything else as it is."""
     labels = np.asarray(to_host(y))
     if labels.ndim != 2:
         return y
     if labels.shape[1] == 1:
-        return labels[:, 0]
+        # A column of a dataframe keeps its dtype, which may be categorical.
+        return _safe_indexing(y, 0, axis=1) if hasattr(y, "columns") else labels[:, 0]
     one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
     return labels.argmax(axis=1) if one_hot else y
 
 
-def _has_classes(detector: Any, y: Any) -> bool:
+def _has_classes(detector: Any, y: Any, task: str) -> bool:
     """Return whether y holds classes, as the detector read it if it reads y."""
-    if get_tags(detector).target_tags.required:
-        return hasattr(detector, "classes_")
-    return holds_classes(to_host(y))
+    reader = _last_step(detector)
+    if get_tags(reader).target_tags.required:
+        return hasattr(reader, "classes_")
+    return holds_classes(read_values(y), categorical=is_categorical(y), task=task)

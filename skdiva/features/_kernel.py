@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skdiva._decorators import fit_context
 from skdiva.arrays import has_categories, take_rows, to_host
 from skdiva.features._columns import StandardizedColumns
+from skdiva.targets import TASK_CONSTRAINT, TaskMixin
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ _FEATURE_BYTES = 2**30  # of the features of the training rows
 _CHOICE_ROWS, _CHOICE_LANDMARKS = 3000, 400  # on which the candidates are compared
 
 
-class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Linear or kernel features, whichever give the smaller error of a ridge model.
 
     The columns of X are standardized to mean 0 and variance 1. The features are either these
@@ -48,6 +49,12 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     n_components : "auto" or int, default="auto"
         Number of landmarks, and largest number of features of a kernel. If "auto", 1000, or fewer
         if there are fewer rows or if the training features would take more than 1 GiB.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds. If "auto", strings, booleans and categories are classes, and numbers with a
+        fraction are regression targets. Whole numbers are classes if there are at most 10 different
+        ones, or if they look like class codes: they start at -1, 0 or 1 and have few gaps. If there
+        are more, or if most rows have a number of their own, they are regression targets. A warning
+        says how they are read if this is in doubt.
     device : str, default=None
         Device to compute on: "cpu", "cuda" or "cuda:<index>". If None, the device of X if that is a
         CUDA tensor; otherwise CUDA if it is available, else the CPU.
@@ -108,6 +115,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         "kernel": [StrOptions({"auto", "linear", "rbf", "laplacian"})],
         "gamma": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "task": TASK_CONSTRAINT,
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "random_state": ["random_state"],
@@ -130,6 +138,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         *,
         gamma: str | float = "auto",
         n_components: str | int = "auto",
+        task: str = "auto",
         device: str | None = None,
         dtype: str | None = None,
         random_state: Any = None,
@@ -137,6 +146,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.kernel = kernel
         self.gamma = gamma
         self.n_components = n_components
+        self.task = task
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
@@ -150,8 +160,8 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         X : array-like of shape (n_samples, n_features)
             Training rows: finite numbers, or a dataframe that may also hold strings and categories.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-            Class labels; floats that are not all whole numbers are regression targets. Required if
-            there is something to choose.
+            Labels of any type, or regression targets; ``task`` says which. Required if there is
+            something to choose.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights in means, variances and errors.
         groups : array-like of shape (n_samples,), default=None
@@ -177,7 +187,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             sample_weight = _check_sample_weight(
                 to_host(sample_weight), X, dtype=np.float64, ensure_non_negative=True
             )
-        task = read_task(X, y, groups, device) if self.chooses else None
+        task = read_task(X, y, groups, device, self.task) if self.chooses else None
         return self.fit_checked(X, sample_weight, task, device, dtype)
 
     def transform(self, X: Any) -> np.ndarray:

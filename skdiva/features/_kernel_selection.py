@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils import check_consistent_length
 
-from skdiva.arrays import take_rows, to_host, to_tensor
+from skdiva.arrays import Compute, take_rows, to_host, to_tensor
 from skdiva.features._columns import StandardizedColumns
 from skdiva.loo import ClassTargets, Problem, SquaredError, ValueTargets, choose_penalty
 from skdiva.loo.ridge import full_float32
+from skdiva.targets import read_target
 
 _RESOLVED = 1e-7  # smaller eigenvalues, relative to the largest one, are rounding errors
 # Candidates for gamma times the number of columns that vary. Between two rows, the mean squared
@@ -63,7 +63,9 @@ class SelectionTask(NamedTuple):
         return np.concatenate([order[first], order[~first]])
 
 
-def read_task(X: Any, y: Any, groups: Any, device: torch.device | str) -> SelectionTask:
+def read_task(
+    X: Any, y: Any, groups: Any, device: torch.device | str, task: str = "auto"
+) -> SelectionTask:
     """Check the labels and groups that `KernelFeaturizer.fit` was given.
 
     Parameters
@@ -73,6 +75,8 @@ def read_task(X: Any, y: Any, groups: Any, device: torch.device | str) -> Select
     groups : array-like of shape (n_samples,) or None
     device : torch.device or str
         Device of the tensors in the result.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What y holds.
 
     Returns
     -------
@@ -88,15 +92,9 @@ def read_task(X: Any, y: Any, groups: Any, device: torch.device | str) -> Select
             "KernelFeaturizer requires y to be passed, but the target y is None: the kernel is "
             "chosen by how well it predicts y. Pass y, or set kernel and gamma."
         )
-    y = check_array(to_host(y), ensure_2d=False, dtype=None, input_name="y")
-    check_consistent_length(X, y, groups)
-    targets: Targets
-    if type_of_target(y).startswith("continuous"):
-        values = y.reshape(len(y), -1)
-        targets = ValueTargets(to_tensor(values, device, "float64"))
-    else:
-        classes, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
-        targets = ClassTargets(to_tensor(codes, device, "int64"), len(classes))
+    labels, target = read_target(y, task=task)
+    check_consistent_length(X, labels, groups)
+    targets = target.to_core(Compute(torch.device(device), "float64"))
     if groups is not None:
         groups = to_tensor(np.unique(to_host(groups), return_inverse=True)[1], device, "int64")
     return SelectionTask(targets, groups)

@@ -217,7 +217,7 @@ def test_a_pickle_is_loaded_without_torch(tmp_path):
 
 def test_criterion_must_fit_the_labels():
     X, y, _ = classes()
-    wanted = "criterion='probability' expects y with classes, got y with numbers"
+    wanted = "continuous. Expected classes in y, got numbers with a fraction, such as"
     with pytest.raises(ValueError, match=wanted):
         DivaOutlierDetector(criterion="probability").fit(X, y + 0.5)
     with pytest.raises(ValueError, match="Expected numbers in y for regression"):

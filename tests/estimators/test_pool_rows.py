@@ -22,9 +22,9 @@ from skdiva.estimators import loss_paths
 from skdiva.estimators._feature_maps import TransformedFeatures
 from skdiva.estimators._pool import Pool
 from skdiva.estimators._pool_rows import PoolRows
-from skdiva.estimators._targets import ClassLabels
 from skdiva.features import JacobianFeaturizer
 from skdiva.loo import Budget, ClassTargets, LogLoss, Problem, brute_force_loo
+from skdiva.targets import ClassLabels
 from tests.estimators.data import classes, numbers
 
 N_CORE, N_POOL = 40, 100
