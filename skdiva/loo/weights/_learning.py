@@ -6,7 +6,7 @@ from torch import Tensor
 
 from skdiva.loo._problem import RidgeProblem
 from skdiva.loo.noise import NoiseModel, TransitionNoise
-from skdiva.loo.weights._curation import curate, keep_trainable
+from skdiva.loo.weights._curation import curate, keep_half, keep_trainable
 from skdiva.loo.weights._descent import Descent, descend, no_step
 
 # Like those of the noise model, these constants were chosen on data sets that are not reported in
@@ -60,7 +60,8 @@ def learn_weights(
     ValueError
         See `evaluate`.
     """
-    start, final, _, noise = curate(problem, sample_weight, alpha, labels, noise_model=noise_model)
+    curation = curate(problem, sample_weight, alpha, labels, noise_model=noise_model)
+    start, final, noise = curation.start, curation.final, curation.noise
     report = on_step or (lambda _step, _loss: None)
     report(0, start.loss)
     wrong = noise.wrong_probability(final.loo_predictions, labels, hedged=False)
@@ -69,7 +70,10 @@ def learn_weights(
     n_iter = min(max_iter, 2)
     if rate * len(labels) < 0.5:
         return no_step(start, sample_weight, n_iter)
-    trust = keep_trainable(problem, sample_weight, (1 - wrong).square(), labels)
+    trust = keep_half(
+        (1 - wrong).square(), final.loo_predictions, labels, sample_weight, curation.significance
+    )
+    trust = keep_trainable(problem, sample_weight, trust, labels)
     trusted = sample_weight * trust
     last = descend(
         problem,
