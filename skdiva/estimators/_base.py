@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdiva.arrays import to_host
 from skdiva.estimators._feature_maps import FeatureMap, make_feature_map
 from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
-from skdiva.exceptions import WeightsNotPropagatedWarning
+from skdiva.exceptions import UninformativeFeaturesWarning, WeightsNotPropagatedWarning
 from skdiva.targets import TASK_CONSTRAINT, ClassLabels, TaskMixin
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
         ``start`` is the Evaluation at the start weights.
         """
+        if adapter.labels is not None:
+            _warn_without_signal(start.loo_predictions, adapter.labels, adapter.start_weight)
         weight = to_host(adapter.start_weight * relative_weight).astype(np.float64)
         weight /= weight.mean()
         if data.sources is not None:
@@ -186,3 +188,21 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
                 delattr(self, name)
         self.__dict__.update(fitted)
         return self
+
+
+def _warn_without_signal(outputs: Any, labels: Any, sample_weight: Any) -> None:
+    """Warn if leave-one-out outputs predict the labels no better than the class shares do."""
+    from skdiva.loo.noise import LEAST_SIGNIFICANCE, label_signal
+
+    signal = label_signal(outputs, labels, sample_weight)
+    if signal.significance >= LEAST_SIGNIFICANCE:
+        return
+    warnings.warn(
+        "The features say nothing about the labels: the mean squared error of leave-one-out "
+        f"predictions is {signal.error:.4g}, and that of the class shares is "
+        f"{signal.error_of_shares:.4g}. This is no significant difference, so there is no evidence "
+        "that labels are wrong. Check that the rows of X and y are in the same order and that no "
+        "column holds placeholder values, pass more rows, or use other features (featurizer=...).",
+        UninformativeFeaturesWarning,
+        stacklevel=5,
+    )

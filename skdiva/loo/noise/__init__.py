@@ -12,8 +12,8 @@ from skdiva.loo.noise._posterior import (
     NoiseModel,
     class_factors,
     expected_f1_threshold,
+    label_signal,
     random_labels,
-    signal_significance,
 )
 from skdiva.loo.noise._residuals import (
     leave_one_out_deviation,
@@ -31,8 +31,8 @@ __all__ = [
     "class_factors",
     "expected_f1_threshold",
     "fit_noise_model",
+    "label_signal",
     "leave_one_out_deviation",
     "random_labels",
     "robust_scale",
-    "signal_significance",
 ]

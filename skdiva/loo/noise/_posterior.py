@@ -1,7 +1,7 @@
 """Posterior class probabilities, protocol of noise models, and rules to flag labels.
 
 Two rules keep labels from being flagged without evidence. If the outputs predict the labels no
-better than the class shares do, no label is flagged (`signal_significance`). And of every class,
+better than the class shares do, no label is flagged (`label_signal`). And of every class,
 only a limited number of rows is flagged (`class_factors`): a multiple of the expected number of
 wrong labels, which is smaller for rare classes. A rare class may lose more rows if labels of the
 other classes are wrong at random: its label is then also found among the rows that look least like
@@ -11,7 +11,7 @@ it.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ _STRONG_SIGNIFICANCE = 3.0  # for more than the expected number of rows to be fl
 # for classes of up to a quarter of the mean size, and from three quarters on.
 _LEAST_MULTIPLE, _LARGEST_MULTIPLE = 1.0, 3.0
 _RARE, _COMMON = 0.25, 0.75
+_TINY = 1e-12
 _MARGIN = 2.5  # standard errors, and factor, of a count of labels that are wrong at random
 
 
@@ -69,6 +70,7 @@ class GivenLabels(LabelPosterior):
         self, outputs: Tensor, labels: Tensor, *, hedged: bool = True
     ) -> Tensor:
         """Return probability 1 for the given labels, shape (n, k)."""
+        del hedged
         return torch.zeros_like(outputs, dtype=torch.float64).scatter_(1, labels[:, None], 1.0)
 
 
@@ -121,11 +123,28 @@ def expected_f1_threshold(probability: Tensor) -> float:
     return max(following, _LEAST_PROBABILITY)
 
 
-def signal_significance(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> float:
-    """Significance of the association between leave-one-out outputs and labels.
+class LabelSignal(NamedTuple):
+    """What leave-one-out outputs say about labels.
 
-    If the features say nothing about the labels, the deviations of the outputs from the class
-    shares are not correlated with the labels.
+    Attributes
+    ----------
+    significance : float
+        Covariance of labels and deviations of the outputs from the class shares, divided by its
+        standard error for unrelated labels. It is 0 if ``error`` is hardly smaller than
+        ``error_of_shares``.
+    error : float
+        Mean squared error of the outputs, summed over classes.
+    error_of_shares : float
+        The same for the class shares of the other rows.
+    """
+
+    significance: float
+    error: float
+    error_of_shares: float
+
+
+def label_signal(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> LabelSignal:
+    """Measure whether leave-one-out outputs predict labels better than the class shares do.
 
     Parameters
     ----------
@@ -138,26 +157,26 @@ def signal_significance(outputs: Tensor, labels: Tensor, sample_weight: Tensor) 
 
     Returns
     -------
-    float
-        Covariance of deviations and labels, divided by its standard error for unrelated labels. It
-        is 0 if the squared error of the outputs is hardly smaller than that of the class shares of
-        the other rows.
+    LabelSignal
     """
     weight = sample_weight.double() / sample_weight.double().mean()
     n_rows, own = len(labels), labels[:, None]
     totals = torch.zeros(outputs.shape[1], dtype=weight.dtype, device=weight.device)
     totals.index_add_(0, labels, weight)
-    others = (n_rows - weight)[:, None].clamp(min=1e-12)
-    shares_of_others = (totals / others).scatter_add(1, own, -weight[:, None] / others)
-    deviation = outputs.double() - shares_of_others
-    covariance = deviation.gather(1, own)[:, 0] - (shares_of_others * deviation).sum(dim=1)
+    others = (n_rows - weight)[:, None].clamp(min=_TINY)
+    chance = (totals / others).scatter_add(1, own, -weight[:, None] / others)
+    chance_error = 1 - 2 * chance.gather(1, own)[:, 0] + chance.square().sum(dim=1)
+    deviation = outputs.double() - chance
+    covariance = deviation.gather(1, own)[:, 0] - (chance * deviation).sum(dim=1)
     total = float(weight @ covariance)
     shares = totals / n_rows
     variance = deviation.square() @ shares - (deviation @ shares).square()
     gain = 2 * total - float(weight @ deviation.square().sum(dim=1))
-    if gain < _LEAST_GAIN * float(1 - shares.square().sum()):
-        return 0.0
-    return total / math.sqrt(float(weight.square() @ variance))
+    error_of_shares = float(weight @ chance_error) / n_rows
+    significance = 0.0
+    if gain >= _LEAST_GAIN * error_of_shares:
+        significance = total / math.sqrt(float(weight.square() @ variance))
+    return LabelSignal(significance, error_of_shares - gain / n_rows, error_of_shares)
 
 
 def class_factors(
@@ -180,7 +199,7 @@ def class_factors(
     threshold : float
         Rows with a larger probability are flagged.
     significance : float
-        That of `signal_significance`.
+        That of `label_signal`.
 
     Returns
     -------
@@ -193,12 +212,14 @@ def class_factors(
     expected = torch.zeros_like(size).index_add_(0, labels, probability.double())
     relative = size / size.sum() * n_classes
     commonness = ((relative - _RARE) / (_COMMON - _RARE)).clamp(0, 1)
-    limit = expected * (_LEAST_MULTIPLE + (_LARGEST_MULTIPLE - _LEAST_MULTIPLE) * commonness)
-    limit = limit.minimum(size / 2)
+    multiple = _LEAST_MULTIPLE + (_LARGEST_MULTIPLE - _LEAST_MULTIPLE) * commonness
+    limit = expected.maximum((multiple * expected).minimum(size / 2))
     n_flagged = labels[probability > threshold].bincount(minlength=n_classes)
     factors = torch.ones_like(size)
     for code in (n_flagged > limit).nonzero()[:, 0].tolist():
-        most = max(float(limit[code]), random_labels(outputs, labels, code, significance))
+        most = float(limit[code])
+        if relative[code] < _COMMON:
+            most = max(most, random_labels(outputs, labels, code, significance))
         n_most = math.floor(most + 0.5)
         if n_flagged[code] > n_most:
             ordered = probability[labels == code].sort(descending=True).values
@@ -222,7 +243,7 @@ def random_labels(outputs: Tensor, labels: Tensor, code: int, significance: floa
     code : int
         Class.
     significance : float
-        That of `signal_significance`. If it is less than 3, the outputs are not reliable enough,
+        That of `label_signal`. If it is less than 3, the outputs are not reliable enough,
         and the number is 0.
 
     Returns

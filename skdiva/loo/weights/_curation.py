@@ -20,10 +20,11 @@ from skdiva.loo.noise import (
     LabelPosterior,
     NoiseModel,
     TransitionNoise,
+    label_signal,
     random_labels,
-    signal_significance,
 )
 
+_LEAST_SHARE = 0.5  # of the weight of a class, unless there is evidence that its labels are wrong
 CLASS_FLOOR = 0.01  # minimum relative weight in a class that would otherwise lose all its weight
 
 
@@ -95,7 +96,7 @@ def curate(
     # Only the results are kept, as a factorization may be as large as the features.
     before = start or FittedRidge(problem, sample_weight, alpha).evaluation()
     unchanged = before._replace(derivative=None), torch.ones_like(sample_weight)
-    significance = signal_significance(before.loo_predictions, labels, sample_weight)
+    significance = label_signal(before.loo_predictions, labels, sample_weight).significance
     if significance < LEAST_SIGNIFICANCE:
         return Curation(before, *unchanged, GivenLabels(), significance)
     posterior = noise_model.fit(before.loo_predictions, labels, sample_weight)
@@ -159,15 +160,15 @@ def keep_classes(
     return relative_weight.index_put((places,), floored)
 
 
-def keep_half(
+def loss_factors(
     trust: Tensor, outputs: Tensor, labels: Tensor, sample_weight: Tensor, significance: float
 ) -> Tensor:
-    """Raise relative weights so that no class loses more than half of its weight without evidence.
+    """Factors that keep classes from losing more than half of their weight without evidence.
 
     Parameters
     ----------
     trust : tensor of shape (n,)
-        Relative weights, in [0, 1].
+        Relative weights.
     outputs : tensor of shape (n, k)
         Leave-one-out outputs.
     labels : int64 tensor of shape (n,)
@@ -179,17 +180,17 @@ def keep_half(
 
     Returns
     -------
-    tensor of shape (n,)
-        In a class that lost too much, the losses of all rows are reduced by the same factor.
+    tensor of shape (k,)
+        Factors for the losses 1 - ``trust`` of the rows of every class; 1 if the class does not
+        lose too much.
     """
-    classes = SourceMeans(labels, sample_weight)
-    mean, size = classes.mean(trust), labels.bincount()
-    reduction = torch.ones_like(mean)
-    for code in (mean < 0.5).nonzero()[:, 0].tolist():
-        n_random = random_labels(outputs, labels, code, significance)
-        allowed = min(max(n_random / float(size[code]), 0.5), 1.0)
-        reduction[code] = min(allowed / float(1 - mean[code]), 1.0)
-    return 1 - (1 - trust) * reduction[labels]
+    mean = SourceMeans(labels, sample_weight).mean(trust)
+    size, factors = labels.bincount(), torch.ones_like(mean)
+    for code in (mean < _LEAST_SHARE).nonzero()[:, 0].tolist():
+        share = random_labels(outputs, labels, code, significance) / float(size[code])
+        allowed = min(max(share, 1 - _LEAST_SHARE), 1.0)
+        factors[code] = min(allowed / float(1 - mean[code]), 1.0)
+    return factors
 
 
 class SourceMeans:
