@@ -97,12 +97,14 @@ class Probability(LabelScore):
         wrong = posterior.wrong_probability(final.loo_predictions, labels)
         self.threshold = expected_f1_threshold(wrong)
         probabilities = posterior.class_probabilities(final.loo_predictions, labels)
+        suggested = final.loo_predictions.argmax(dim=1, keepdim=True)
         # Mean class probabilities (k, k) over the rows of every given label.
         total = probabilities.new_zeros(probabilities.shape[1], probabilities.shape[1])
         total.index_add_(0, labels, probabilities)
         extra = {
             "noise_rate_": float(wrong.mean()),
             "noise_matrix_": to_host(total / labels.bincount(minlength=len(total))[:, None]),
+            "suggested_probability_": to_host(probabilities.gather(1, suggested)[:, 0]),
         }
         relative = curation.relative_weight
         return LabelScoreResult(to_host(wrong), curation.start, final, relative, extra)

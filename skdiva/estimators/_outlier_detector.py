@@ -16,6 +16,7 @@ from skdiva.arrays import in_memory, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import LazyFeatures
 from skdiva.estimators._inputs import TrainingData, check_X
+from skdiva.estimators._label_reports import LabelReports
 from skdiva.estimators._label_scores import (
     LABEL_SCORES,
     LabelScore,
@@ -25,7 +26,7 @@ from skdiva.estimators._label_scores import (
 from skdiva.estimators._targets import RegressionTargets, Target, read_labels
 
 
-class DivaOutlierDetector(OutlierMixin, BaseDiva):
+class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
     """Detect rows with wrong labels from leave-one-out predictions.
 
     A weighted ridge model on features of X has leave-one-out predictions in closed form, and so
@@ -100,12 +101,14 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         Mean leave-one-out loss at the start weights, weighted by ``validation_weight``. If
         ``X_val`` is passed, the mean validation loss.
     noise_rate_ : float
-        Estimated share of wrong labels. This attribute and the next one exist only for
+        Estimated share of wrong labels. This attribute and the next two exist only for
         "probability".
     noise_matrix_ : ndarray of shape (n_classes, n_classes)
         Entry (i, j) is the estimated share, among the rows labeled as class i, that belong to class
         j. Every row of the matrix sums to 1. One minus the diagonal is the share of wrong labels in
         every class.
+    suggested_probability_ : ndarray of shape (n_samples,)
+        Probability that ``suggested_label_`` is the class of the row.
     loo_predictions_ : ndarray of shape (n_samples, k)
         Leave-one-out outputs at ``sample_weight_``, one column per class or target.
     sample_weight_ : ndarray of shape (n_samples,)
@@ -186,6 +189,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     derivative_: np.ndarray
     noise_rate_: float
     noise_matrix_: np.ndarray
+    suggested_probability_: np.ndarray
     loo_predictions_: np.ndarray
     sample_weight_: np.ndarray
     coef_: np.ndarray
@@ -319,44 +323,6 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         """
         self.fit(X, y, sample_weight, **metadata)
         return np.where(self.outlier_scores_ > self.threshold_, -1, 1)
-
-    def label_issues(self) -> Any:
-        """Return a table of all training rows, in input order.
-
-        Returns
-        -------
-        pandas.DataFrame of n_samples rows
-            It has the index of the training data, if there is one, and the columns is_label_issue
-            (bool), score (higher is worse), given_label, suggested_label and derivative (positive
-            if the row is detrimental). With several targets, the columns of labels are
-            given_label_0, suggested_label_0, given_label_1, and so on.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        check_is_fitted(self)
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "label_issues returns a pandas.DataFrame, and pandas is not installed. Install it "
-                "(pip install pandas), or read outlier_scores_ and suggested_label_."
-            ) from error
-        columns = {
-            "is_label_issue": self.outlier_scores_ > self.threshold_,
-            "score": self.outlier_scores_,
-        }
-        given, suggested = self._target.given, self.suggested_label_
-        if given.ndim == 1:
-            columns |= {"given_label": given, "suggested_label": suggested}
-        else:
-            for i in range(given.shape[1]):
-                columns[f"given_label_{i}"] = given[:, i]
-                columns[f"suggested_label_{i}"] = suggested[:, i]
-        columns["derivative"] = self.derivative_
-        return pd.DataFrame(columns, index=self._index)
 
     def score_labels(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Score the labels of new rows, on the scale of ``outlier_scores_``.

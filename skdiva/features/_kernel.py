@@ -64,9 +64,10 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Kernel used.
     gamma_ : float or None
         Coefficient of the kernel; None for "linear".
-    loo_losses_ : dict
-        Mean leave-one-out squared error, summed over classes or targets, for each pair (kernel,
-        gamma). Empty if there is nothing to choose.
+    loo_results_ : dict of lists
+        The candidates: "kernel", "gamma" (None for "linear") and "loo_loss", the mean leave-one-out
+        squared error, summed over classes or targets. ``pandas.DataFrame(loo_results_)`` is a
+        table. The lists are empty if there is nothing to choose.
     landmarks_ : ndarray of shape (n_landmarks, n_columns)
         Standardized landmarks; None for "linear".
     projection_ : ndarray of shape (n_landmarks, n_components)
@@ -115,7 +116,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     kernel_: str
     gamma_: float | None
-    loo_losses_: dict[tuple[str, float | None], float]
+    loo_results_: dict[str, list]
     landmarks_: np.ndarray | None
     projection_: np.ndarray | None
     n_features_in_: int
@@ -268,7 +269,12 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             tensor = to_tensor(landmarks, device, dtype)
             distances = kernel_distances(kernel, tensor, tensor)
             projection = to_host(nystroem_projection(distances, gamma))
-        self.kernel_, self.gamma_, self.loo_losses_ = kernel, gamma, losses
+        self.kernel_, self.gamma_ = kernel, gamma
+        self.loo_results_ = {
+            "kernel": [name for name, _ in losses],
+            "gamma": [width for _, width in losses],
+            "loo_loss": [*losses.values()],
+        }
         self.landmarks_, self.projection_ = landmarks, projection
         self._columns, self._device, self._dtype = columns, str(device), dtype
         return self
