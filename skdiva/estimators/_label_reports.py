@@ -21,6 +21,7 @@ class LabelReports:
     threshold_: float
     suggested_label_: np.ndarray
     derivative_: np.ndarray
+    loo_predictions_: np.ndarray
     noise_matrix_: np.ndarray
     suggested_probability_: np.ndarray
 
@@ -83,10 +84,9 @@ class LabelReports:
         if has_probability:
             columns["suggested_probability"] = self.suggested_probability_
         columns["derivative"] = self.derivative_
-        index = None if self._index is None else self._index[rows]
-        table = pd.DataFrame({name: values[rows] for name, values in columns.items()})
-        table["reason"] = [self._reason(row) for row in rows]
-        return table.set_index(pd.Index(rows) if index is None else index)
+        index = pd.RangeIndex(len(given)) if self._index is None else self._index
+        table = pd.DataFrame({name: values[rows] for name, values in columns.items()}, index[rows])
+        return table.assign(reason=[self._reason(row) for row in rows])
 
     def label_summary(self) -> Any:
         """Return a table of the classes: how many labels are flagged, and what they are taken for.
@@ -115,7 +115,7 @@ class LabelReports:
         labels = self._class_labels("label_summary", "label_issues() has the residual of every row")
         pd = _import_pandas("label_summary", "noise_matrix_ and suggested_label_")
         n, codes = labels.n_outputs, labels.codes
-        suggested = np.searchsorted(labels.classes, self.suggested_label_)
+        suggested = self.loo_predictions_.argmax(axis=1)
         flagged = self.outlier_scores_ > self.threshold_
         pairs = np.zeros((n, n), dtype=np.int64)
         np.add.at(pairs, (codes[flagged], suggested[flagged]), 1)
@@ -124,13 +124,10 @@ class LabelReports:
         if hasattr(self, "noise_matrix_"):
             columns["noise_rate"] = 1 - np.diag(self.noise_matrix_)
         np.fill_diagonal(pairs, 0)
-        names = labels.classes.astype(object)
-        table = pd.DataFrame(columns, index=pd.Index(labels.classes, name="given_label"))
-        table["confused_with"] = pd.Series(
-            np.where(pairs.any(axis=1), names[pairs.argmax(axis=1)], None),
-            index=table.index, dtype=object,
-        )  # fmt: skip
-        return table.assign(n_confused=pairs.max(axis=1))
+        names = labels.classes.astype(object)[pairs.argmax(axis=1)]
+        columns["confused_with"] = np.where(pairs.any(axis=1), names, None)
+        columns["n_confused"] = pairs.max(axis=1)
+        return pd.DataFrame(columns, index=pd.Index(labels.classes, name="given_label"))
 
     def corrected_labels(self, y: Any, confidence: float = 0.9) -> Any:
         """Return a copy of the training labels, with suggested labels where they are probable.
@@ -181,9 +178,8 @@ class LabelReports:
             )
         # Every class has a row; taking its label keeps the container and the dtype of any y.
         _, first = np.unique(labels.codes, return_index=True)
-        suggested = np.searchsorted(labels.classes, self.suggested_label_)
-        replaced = self.suggested_probability_ >= confidence
-        replaced &= suggested != labels.codes
+        suggested = self.loo_predictions_.argmax(axis=1)
+        replaced = (self.suggested_probability_ >= confidence) & (suggested != labels.codes)
         return _take(y, np.where(replaced, first[suggested], np.arange(len(labels.codes))))
 
     def _class_labels(self, method: str, remedy: str) -> ClassLabels:
@@ -210,21 +206,22 @@ class LabelReports:
             return f"{size} {side} {_shown(suggested)}, the prediction of other rows"
         predicted = f"other rows predict {_shown(suggested)}"
         if isinstance(self._label_score, Probability):
-            return f"{predicted}, which is right with probability {self.suggested_probability_[row]:.2f}"
-        slope = np.sign(self.derivative_[row])
-        effect = {1: "increases", -1: "reduces"}.get(slope, "does not change")
+            probability = self.suggested_probability_[row]
+            shown = f"{probability:.2f}" if probability < 0.995 else "above 0.99"
+            return f"{predicted}, which is right with probability {shown}"
+        effect = ["reduces", "does not change", "increases"][
+            int(np.sign(self.derivative_[row])) + 1
+        ]
         return f"more weight for this row {effect} the mean loss; {predicted}"
 
 
 def _shown(label: Any) -> str:
-    """Return a label or a prediction as text; numbers of regression are rounded."""
+    """Return a label or a prediction as text; floating-point numbers are rounded."""
     if isinstance(label, np.ndarray):
         return "[" + ", ".join(map(_shown, label)) + "]"
-    return (
-        f"{label:.4g}"
-        if isinstance(label, np.floating)
-        else repr(getattr(label, "item", lambda: label)())
-    )
+    if isinstance(label, np.floating):
+        return f"{label:.4g}"
+    return repr(label.item() if isinstance(label, np.generic) else label)
 
 
 def _take(y: Any, positions: np.ndarray) -> Any:
