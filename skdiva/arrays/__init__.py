@@ -28,6 +28,7 @@ from skdiva.arrays._containers import (
     to_host,
     without_graph,
 )
+from skdiva.arrays._row_index import restore_index
 
 if TYPE_CHECKING:
     from skdiva.arrays._compute import Compute, all_finite, choose_device, choose_dtype, to_tensor
@@ -50,6 +51,7 @@ __all__ = [
     "is_row_source",
     "is_tensor",
     "refuse_mixed_devices",
+    "restore_index",
     "row_index",
     "take_rows",
     "to_host",

@@ -1,10 +1,15 @@
 """Containers of all kinds, handled without importing torch or pandas."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from skdiva.arrays._row_index import store_index
+
+PROCESS = os.getpid()  # of the import; a process that was forked since has another one
 
 
 class ColumnKinds(NamedTuple):
@@ -219,10 +224,10 @@ def refuse_mixed_devices(**arrays: Any) -> None:
 
 
 def row_index(*containers: Any) -> Any:
-    """Return the index of the first pandas object; None if there is no pandas object."""
+    """Return the index of the first pandas object for `restore_index`; None if there is none."""
     for container in containers:
         if hasattr(container, "iloc") and hasattr(container, "index"):
-            return container.index
+            return store_index(container.index)
     return None
 
 

@@ -37,7 +37,7 @@ class TrainingData:
     X_checked: Any  # for the feature map: an array of numbers, or as passed
     y: np.ndarray  # (n,) or (n, k)
     target: Target
-    index: Any = None  # of a dataframe
+    index: Any = None  # of a dataframe, for `restore_index`
     sample_weight: np.ndarray | None = None  # (n,), mean 1; None if all are 1
     validation_weight: np.ndarray | None = None  # (n,); None if the same as sample_weight
     groups: np.ndarray | None = None  # (n,), codes

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
+from skdiva.arrays import restore_index
 from skdiva.estimators._label_scores import LabelScore, Probability, Residual
 from skdiva.estimators._targets import ClassLabels, Target
 
@@ -84,7 +85,7 @@ class LabelReports:
         if has_probability:
             columns["suggested_probability"] = self.suggested_probability_
         columns["derivative"] = self.derivative_
-        index = pd.RangeIndex(len(given)) if self._index is None else self._index
+        index = restore_index(self._index, len(given))
         table = pd.DataFrame({name: values[rows] for name, values in columns.items()}, index[rows])
         return table.assign(reason=[self._reason(row) for row in rows])
 

@@ -82,7 +82,9 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         Determines the landmarks of the kernels of ``featurizer="auto"``. None is the same as 0, so
         that repeated calls give the same results.
     verbose : int, default=0
-        Not used; present for consistency with the other estimators.
+        If positive, progress bars: for the candidates of ``featurizer="auto"``, and for the three
+        steps of the fit, which are the features and the penalty, the scores, and the model of the
+        inliers.
 
     Attributes
     ----------
@@ -284,13 +286,14 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
             classes=False if reads_numbers else None,
         )  # fmt: skip
         label_score = make_label_score(self.criterion, data.target)
-        adapter = self._build_adapter(data, feature_map)
-        result = label_score.fit(adapter)
-        if isinstance(self.contamination, str):
-            threshold = label_score.threshold
-        else:
-            threshold = float(np.quantile(result.scores, 1 - self.contamination))
-        coef, intercept = _inlier_ridge(adapter, data, result, result.scores <= threshold)
+        with self._progress(3, "step") as advance:
+            adapter = self._build_adapter(data, feature_map)
+            advance()
+            result = label_score.fit(adapter)
+            advance()
+            threshold = self._choose_threshold(label_score, result.scores)
+            coef, intercept = _inlier_ridge(adapter, data, result, result.scores <= threshold)
+            advance()
         predictions = to_host(result.final.loo_predictions)
         fitted = {
             "outlier_scores_": result.scores, "threshold_": threshold,
@@ -299,6 +302,11 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
             "_target": data.target, "_index": data.index, **result.extra,
         }  # fmt: skip
         return self._store_weights(data, adapter, result.start, result.relative_weight, **fitted)
+
+    def _choose_threshold(self, label_score: LabelScore, scores: np.ndarray) -> float:
+        if isinstance(self.contamination, str):
+            return label_score.threshold
+        return float(np.quantile(scores, 1 - self.contamination))
 
     def fit_predict(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **metadata: Any

@@ -57,6 +57,8 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     random_state : int, RandomState instance or None, default=None
         Determines which rows become landmarks. None is the same as 0, so that repeated calls give
         the same results.
+    verbose : int, default=0
+        If positive, a progress bar of the candidates.
 
     Attributes
     ----------
@@ -112,6 +114,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     kernel_: str
@@ -134,6 +137,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         device: str | None = None,
         dtype: str | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.kernel = kernel
         self.gamma = gamma
@@ -141,6 +145,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, groups: Any = None) -> Self:
@@ -258,9 +263,10 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         projection: Any = None
         if task is not None and len(pairs) > 1:
             sample = task.validation_rows_first(order, choice_rows // 2)[:choice_rows]
-            centers = order[: min(n_landmarks, choice_landmarks)]
+            centers = np.sort(order[: min(n_landmarks, choice_landmarks)])
+            shown, rows = self._shown(pairs), np.sort(sample)
             losses = compare_on_sample(
-                pairs, columns, X, sample_weight, task, np.sort(sample), np.sort(centers), device
+                shown, columns, X, sample_weight, task, rows, centers, device
             )
             pairs = [min(pairs, key=losses.__getitem__)]
         ((kernel, gamma),) = pairs
@@ -270,11 +276,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             distances = kernel_distances(kernel, tensor, tensor)
             projection = to_host(nystroem_projection(distances, gamma))
         self.kernel_, self.gamma_ = kernel, gamma
-        self.loo_results_ = {
-            "kernel": [name for name, _ in losses],
-            "gamma": [width for _, width in losses],
-            "loo_loss": [*losses.values()],
-        }
+        self.loo_results_ = _as_table(losses)
         self.landmarks_, self.projection_ = landmarks, projection
         self._columns, self._device, self._dtype = columns, str(device), dtype
         return self
@@ -307,6 +309,14 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             )
         return features
 
+    def _shown(self, candidates: list) -> Any:
+        """Return the candidates, with a progress bar if the featurizer is verbose."""
+        if not self.verbose:
+            return candidates
+        from skdiva._progress import tracked
+
+        return tracked(candidates, type(self).__name__, "candidate")
+
     @property
     def _n_features_out(self) -> int:
         if self.projection_ is None:
@@ -331,3 +341,9 @@ def automatic_n_landmarks(n_rows: int, dtype: str) -> int:
     """Return the number of landmarks for ``n_components="auto"``, as memory allows."""
     row_bytes = n_rows * np.dtype(dtype).itemsize
     return min(_MOST_LANDMARKS, max(_FEATURE_BYTES // row_bytes, 1))
+
+
+def _as_table(losses: dict) -> dict[str, list]:
+    """Return losses of pairs (kernel, gamma) as columns, of types that JSON has."""
+    kernels, gammas = zip(*losses, strict=True) if losses else ((), ())
+    return {"kernel": [*kernels], "gamma": [*gammas], "loo_loss": [*losses.values()]}
