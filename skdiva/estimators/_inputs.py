@@ -13,6 +13,7 @@ from skdiva.arrays import (
     in_memory,
     is_row_source,
     refuse_mixed_devices,
+    refuse_unread_rows,
     row_index,
     to_host,
     without_graph,
@@ -118,9 +119,7 @@ def read_training_data(
         data.X_val, data.target_val = check_labeled_rows(
             scratch, X_val, y_val, target, numeric, "val"
         )
-    for name in _IDENTITY:
-        if name in vars(scratch):
-            data.identity[name] = vars(scratch)[name]
+    data.identity = {name: vars(scratch)[name] for name in _IDENTITY if name in vars(scratch)}
     return data
 
 
@@ -149,6 +148,7 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     -------
     ndarray if numeric, otherwise X; a row source is returned unchanged
     """
+    refuse_unread_rows(X, type(estimator).__name__, numeric=numeric)
     if numeric and not is_row_source(X):  # whose rows are checked when they are read
         return validate_data(
             estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset

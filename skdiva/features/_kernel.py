@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import has_categories, take_rows, to_host
+from skdiva.arrays import has_categories, refuse_unread_rows, take_rows, to_host
 from skdiva.features._columns import StandardizedColumns
 
 if TYPE_CHECKING:
@@ -331,6 +331,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return tags
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
+        refuse_unread_rows(X, type(self).__name__, numeric=True)
         if has_categories(X):
             return validate_data(self, X, reset=reset, skip_check_array=True)
         X = to_host(X)
