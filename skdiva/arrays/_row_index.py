@@ -7,20 +7,18 @@ from typing import Any
 
 
 def store_index(index: Any) -> Any:
-    """Return an index as a dict of arrays; None for the numbers 0 to n - 1 without a name.
+    """Return an index as a dict of arrays, for `restore_index`.
 
     An index of periods, intervals or the like is returned unchanged.
     """
     if hasattr(index, "levels"):
         levels = [index.get_level_values(i) for i in range(index.nlevels)]
         return {"levels": [_store_values(level) for level in levels]}
-    if index.name is None and getattr(index, "step", None) == 1 and index.start == 0:
-        return None
     return _store_values(index)
 
 
 def restore_index(stored: Any, n_rows: int) -> Any:
-    """Return the pandas index of n rows that was stored."""
+    """Return the pandas index that was stored; the numbers of the rows if there was none."""
     import pandas as pd
 
     if stored is None:
@@ -36,6 +34,8 @@ def _store_values(index: Any) -> Any:
     dtype, name = str(index.dtype), index.name
     if dtype.startswith(("period", "interval")):
         return index
+    if hasattr(index, "step"):
+        return {"range": [index.start, index.stop, index.step], "name": name}
     if hasattr(index, "categories"):
         categories = _store_values(index.categories)
         codes = index.codes.copy()
@@ -51,6 +51,8 @@ def _restore_values(stored: Any) -> Any:
     if not isinstance(stored, dict):
         return stored
     name = stored["name"]
+    if "range" in stored:
+        return pd.RangeIndex(*stored["range"], name=name)
     if "codes" in stored:
         categories = _restore_values(stored["categories"])
         values = pd.Categorical.from_codes(stored["codes"], categories, stored["ordered"])
