@@ -8,10 +8,9 @@ import pytest
 
 CODE = """
 import joblib, numpy as np, torch
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.datasets import load_iris
-from skdiva import DivaExtender, DivaOutlierDetector, DivaReweighter
+from skdiva import DivaOutlierDetector, DivaReweighter
 from skdiva.features import JacobianFeaturizer, KernelFeaturizer
 
 X, y = load_iris(return_X_y=True)
@@ -20,8 +19,8 @@ FITTED = DivaOutlierDetector().fit(X, y)
 torch.ones(3000, 3000) @ torch.ones(3000, 300)  # with all threads
 
 def work(name):
-    if name == "detector":
-        return DivaOutlierDetector().fit(X, y).outlier_scores_.sum()
+    if name == "reweighter":
+        return DivaReweighter().fit(X, y).sample_weight_.sum()
     if name == "new rows":
         return FITTED.score_labels(np.repeat(X, 300, axis=0), np.repeat(y, 300)).sum()
     if name == "kernels":
@@ -30,25 +29,20 @@ def work(name):
     return features.sum()
 
 if __name__ == "__main__":
-    search = GridSearchCV(MODEL, GRID, cv=FOLDS, n_jobs=2, error_score="raise")
+    grid = {"contamination": [0.05, 0.1]}
+    search = GridSearchCV(DivaOutlierDetector(), grid, cv=FOLDS, n_jobs=2, error_score="raise")
     with joblib.parallel_config(backend="multiprocessing"):
         search.fit(X, y)
-        names = ["detector", "new rows", "kernels", "network"]
+        names = ["reweighter", "new rows", "kernels", "network"]
         joblib.Parallel(n_jobs=2)(joblib.delayed(work)(name) for name in names)
     print(torch.get_num_threads())
 """
-SEARCHES = {
-    "detector": ("DivaOutlierDetector()", '{"contamination": [0.05, 0.1]}'),
-    "reweighter": ("DivaReweighter(LogisticRegression(max_iter=999))", '{"max_iter": [1, 3]}'),
-}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")
-@pytest.mark.parametrize("name", SEARCHES)
-def test_a_search_with_the_multiprocessing_backend_does_not_hang(name, tmp_path):
-    model, grid = SEARCHES[name]
+def test_a_search_with_the_multiprocessing_backend_does_not_hang(tmp_path):
     script = tmp_path / "search.py"
-    script.write_text(CODE.replace("MODEL", model).replace("GRID", grid))
+    script.write_text(CODE)
     environment = os.environ | {"OMP_NUM_THREADS": "2"}
     process = subprocess.Popen(
         [sys.executable, str(script)],
