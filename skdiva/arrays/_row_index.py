@@ -52,7 +52,8 @@ def _restore_values(stored: Any) -> Any:
         return stored
     name = stored["name"]
     if "range" in stored:
-        return pd.RangeIndex(*stored["range"], name=name)
+        start, stop, step = stored["range"]
+        return pd.RangeIndex(start, stop, step, name=name)
     if "codes" in stored:
         categories = _restore_values(stored["categories"])
         values = pd.Categorical.from_codes(stored["codes"], categories, stored["ordered"])
