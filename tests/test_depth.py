@@ -11,11 +11,11 @@ from skdiva import DivaOutlierDetector
 
 PACKAGE = str(Path(skdiva.__file__).parent)
 DETECTORS = {
-    "default": (DivaOutlierDetector(), 26, 184),
+    "default": (DivaOutlierDetector(), 26, 192),
     "derivative of X itself": (
         DivaOutlierDetector(criterion="derivative", featurizer=None),
         22,
-        143,
+        149,
     ),
 }
 

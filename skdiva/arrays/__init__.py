@@ -24,11 +24,13 @@ from skdiva.arrays._containers import (
     is_row_source,
     is_tensor,
     refuse_mixed_devices,
+    refuse_unread_rows,
     row_index,
     take_rows,
     to_host,
     without_graph,
 )
+from skdiva.arrays._row_index import restore_index
 from skdiva.arrays._row_sources import check_source, read_source
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ __all__ = [
     "is_tensor",
     "read_source",
     "refuse_mixed_devices",
+    "refuse_unread_rows",
+    "restore_index",
     "row_index",
     "take_rows",
     "to_host",

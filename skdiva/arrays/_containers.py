@@ -1,10 +1,15 @@
 """Containers of all kinds, handled without importing torch or pandas."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from skdiva.arrays._row_index import store_index
+
+PROCESS = os.getpid()  # of the import; a process that was forked since has another one
 
 
 class ColumnKinds(NamedTuple):
@@ -51,6 +56,48 @@ def is_row_source(array: Any) -> bool:
     """Return whether ``array`` is a `skdiva.loo.RowSource`, without importing torch."""
     rows = sys.modules.get("skdiva.loo.rows")
     return rows is not None and isinstance(array, rows.RowSource)
+
+
+def refuse_unread_rows(X: Any, reader: str, *, numeric: bool) -> None:
+    """Raise an error with advice if X is an array of images, a torch Dataset or a DataLoader.
+
+    Parameters
+    ----------
+    X : array-like
+    reader : str
+        Name of the estimator that reads X.
+    numeric : bool
+        Whether X must hold rows of numbers. If not, a network may read images or a Dataset.
+
+    Raises
+    ------
+    TypeError
+        If X is a DataLoader, or if it is a Dataset and must hold numbers.
+    ValueError
+        If X must hold numbers and has more than two dimensions.
+    """
+    data = sys.modules.get("torch.utils.data")
+    if data is not None and isinstance(X, data.DataLoader):
+        raise TypeError(
+            f"{reader} expects one entry per row in X, got a DataLoader, whose entries are batches."
+            " Pass its data set, X=loader.dataset, with featurizer=JacobianFeaturizer(network), and"
+            " the labels in the same order as y. Or compute the features from the loader, "
+            "X=JacobianFeaturizer(network).fit_transform(loader)."
+        )
+    if not numeric:
+        return
+    if data is not None and isinstance(X, data.Dataset):
+        raise TypeError(
+            f"{reader} expects an array or a dataframe as X, got the torch Dataset "
+            f"{type(X).__name__}. Pass its rows as an array, or use a JacobianFeaturizer, which "
+            "reads data sets (featurizer=JacobianFeaturizer(network))."
+        )
+    if getattr(X, "ndim", 2) > 2:
+        raise ValueError(
+            f"Found array with dim {X.ndim} and shape {tuple(X.shape)}, while dim <= 2 is required "
+            f"by {reader}. Flatten the rows, X.reshape(len(X), -1), or use a JacobianFeaturizer, "
+            "which reads images (featurizer=JacobianFeaturizer(network))."
+        )
 
 
 def in_memory(X: Any) -> Any:
@@ -219,10 +266,10 @@ def refuse_mixed_devices(**arrays: Any) -> None:
 
 
 def row_index(*containers: Any) -> Any:
-    """Return the index of the first pandas object; None if there is no pandas object."""
+    """Return the index of the first pandas object for `restore_index`; None if there is none."""
     for container in containers:
         if hasattr(container, "iloc") and hasattr(container, "index"):
-            return container.index
+            return store_index(container.index)
     return None
 
 

@@ -1,6 +1,8 @@
 """Parameters, validation and fitted attributes that the estimators share."""
 
 import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -48,6 +50,7 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     device: str | None
     dtype: str | None
     random_state: Any
+    verbose: int
     _feature_map: FeatureMap
     loo_loss_: float
     alpha_: float
@@ -141,6 +144,14 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         features = feature_map.fit_transform(data, compute)
         return CoreAdapter(self, data, feature_map, compute, features)
 
+    def _progress(self, total: int, unit: str) -> AbstractContextManager[Callable[..., None]]:
+        """Return the context of a progress bar; its value is called when something is done."""
+        if not self.verbose:
+            return nullcontext(_do_nothing)
+        from skdiva._progress import progress_bar
+
+        return progress_bar(type(self).__name__, total, unit)
+
     def _store_weights(
         self,
         data: TrainingData,
@@ -206,3 +217,7 @@ def _warn_without_signal(outputs: Any, labels: Any, sample_weight: Any) -> None:
         UninformativeFeaturesWarning,
         stacklevel=5,
     )
+
+
+def _do_nothing(*_args: Any, **_kwargs: Any) -> None:
+    pass

@@ -24,7 +24,9 @@ def make_feature_map(estimator: Any, X: Any) -> "FeatureMap":
     if featurizer is None:
         return RawFeatures()
     if isinstance(featurizer, str):
-        return ChosenFeatures(not has_categories(X), fit_intercept, estimator.random_state)
+        return ChosenFeatures(
+            not has_categories(X), fit_intercept, estimator.random_state, estimator.verbose
+        )
     if hasattr(featurizer, "jacobian_tiles"):
         return LinearizedFeatures(featurizer, fit_intercept)
     return TransformedFeatures(featurizer, fit_intercept)
@@ -138,11 +140,12 @@ class ChosenFeatures(FeatureMap):
     fit_intercept : bool
         Whether the ridge model has an intercept.
     random_state : int, RandomState instance or None
+    verbose : int
     """
 
-    def __init__(self, reads_numbers: bool, fit_intercept: bool, random_state: Any):
+    def __init__(self, reads_numbers: bool, fit_intercept: bool, random_state: Any, verbose: int):
         self.reads_numbers, self.fit_intercept = reads_numbers, fit_intercept
-        self.random_state = random_state
+        self.random_state, self.verbose = random_state, verbose
 
     def fit_transform(self, data: TrainingData, compute: Any) -> Any:
         """Choose with the groups, weights and validation rows of the problem."""
@@ -160,7 +163,7 @@ class ChosenFeatures(FeatureMap):
         )
         device, dtype = compute.device, compute.dtype
         self.featurizer = KernelFeaturizer(
-            device=str(device), dtype=dtype, random_state=self.random_state
+            device=str(device), dtype=dtype, random_state=self.random_state, verbose=self.verbose
         )
         self.featurizer.fit_checked(data.X_checked, data.sample_weight, task, device, dtype)
         return self.featurizer.transform_checked(data.X_checked)

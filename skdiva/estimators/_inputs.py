@@ -14,6 +14,7 @@ from skdiva.arrays import (
     is_row_source,
     read_source,
     refuse_mixed_devices,
+    refuse_unread_rows,
     row_index,
     to_host,
     without_graph,
@@ -32,7 +33,7 @@ class TrainingData:
     X_checked: Any  # for the feature map: an array of numbers, or as passed
     y: np.ndarray  # (n,) or (n, k)
     target: Target
-    index: Any = None  # of a dataframe
+    index: Any = None  # of a dataframe, for `restore_index`
     sample_weight: np.ndarray | None = None  # (n,), mean 1; None if all are 1
     validation_weight: np.ndarray | None = None  # (n,); None if the same as sample_weight
     groups: np.ndarray | None = None  # (n,), codes
@@ -109,9 +110,7 @@ def read_training_data(
         data.X_val, data.target_val = check_labeled_rows(
             scratch, X_val, y_val, target, numeric, "val"
         )
-    for name in _IDENTITY:
-        if name in vars(scratch):
-            data.identity[name] = vars(scratch)[name]
+    data.identity = {name: vars(scratch)[name] for name in _IDENTITY if name in vars(scratch)}
     return data
 
 
@@ -140,6 +139,7 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     -------
     ndarray if numeric, otherwise X; a row source is returned unchanged
     """
+    refuse_unread_rows(X, type(estimator).__name__, numeric=numeric)
     if numeric and not is_row_source(X):  # whose rows are checked when they are read
         return validate_data(
             estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset

@@ -101,12 +101,14 @@ class Probability(LabelScore):
         )
         self.factors = to_host(factors)
         probabilities = posterior.class_probabilities(final.loo_predictions, labels)
+        suggested = final.loo_predictions.argmax(dim=1, keepdim=True)
         # Mean class probabilities (k, k) over the rows of every given label.
         total = probabilities.new_zeros(probabilities.shape[1], probabilities.shape[1])
         total.index_add_(0, labels, probabilities)
         extra = {
             "noise_rate_": float(wrong.mean()),
             "noise_matrix_": to_host(total / labels.bincount(minlength=len(total))[:, None]),
+            "suggested_probability_": to_host(probabilities.gather(1, suggested)[:, 0]),
         }
         scores, relative = to_host(wrong * factors[labels]), curation.relative_weight
         return LabelScoreResult(scores, curation.start, final, relative, extra)

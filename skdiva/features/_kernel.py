@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import has_categories, take_rows, to_host
+from skdiva.arrays import has_categories, refuse_unread_rows, take_rows, to_host
 from skdiva.features._columns import StandardizedColumns
 from skdiva.targets import TASK_CONSTRAINT, TaskMixin
 
@@ -64,6 +64,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     random_state : int, RandomState instance or None, default=None
         Determines which rows become landmarks. None is the same as 0, so that repeated calls give
         the same results.
+    verbose : int, default=0
+        If positive, a progress bar of the candidates.
 
     Attributes
     ----------
@@ -71,9 +73,10 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         Kernel used.
     gamma_ : float or None
         Coefficient of the kernel; None for "linear".
-    loo_losses_ : dict
-        Mean leave-one-out squared error, summed over classes or targets, for each pair (kernel,
-        gamma). Empty if there is nothing to choose.
+    loo_results_ : dict of lists
+        The candidates: "kernel", "gamma" (None for "linear") and "loo_loss", the mean leave-one-out
+        squared error, summed over classes or targets. ``pandas.DataFrame(loo_results_)`` is a
+        table. The lists are empty if there is nothing to choose.
     landmarks_ : ndarray of shape (n_landmarks, n_columns)
         Standardized landmarks; None for "linear".
     projection_ : ndarray of shape (n_landmarks, n_components)
@@ -119,11 +122,12 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     kernel_: str
     gamma_: float | None
-    loo_losses_: dict[tuple[str, float | None], float]
+    loo_results_: dict[str, list]
     landmarks_: np.ndarray | None
     projection_: np.ndarray | None
     n_features_in_: int
@@ -142,6 +146,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         device: str | None = None,
         dtype: str | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.kernel = kernel
         self.gamma = gamma
@@ -150,6 +155,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, groups: Any = None) -> Self:
@@ -267,9 +273,10 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         projection: Any = None
         if task is not None and len(pairs) > 1:
             sample = task.validation_rows_first(order, choice_rows // 2)[:choice_rows]
-            centers = order[: min(n_landmarks, choice_landmarks)]
+            centers = np.sort(order[: min(n_landmarks, choice_landmarks)])
+            shown, rows = self._shown(pairs), np.sort(sample)
             losses = compare_on_sample(
-                pairs, columns, X, sample_weight, task, np.sort(sample), np.sort(centers), device
+                shown, columns, X, sample_weight, task, rows, centers, device
             )
             pairs = [min(pairs, key=losses.__getitem__)]
         ((kernel, gamma),) = pairs
@@ -278,7 +285,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             tensor = to_tensor(landmarks, device, dtype)
             distances = kernel_distances(kernel, tensor, tensor)
             projection = to_host(nystroem_projection(distances, gamma))
-        self.kernel_, self.gamma_, self.loo_losses_ = kernel, gamma, losses
+        self.kernel_, self.gamma_ = kernel, gamma
+        self.loo_results_ = _as_table(losses)
         self.landmarks_, self.projection_ = landmarks, projection
         self._columns, self._device, self._dtype = columns, str(device), dtype
         return self
@@ -311,6 +319,14 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             )
         return features
 
+    def _shown(self, candidates: list) -> Any:
+        """Return the candidates, with a progress bar if the featurizer is verbose."""
+        if not self.verbose:
+            return candidates
+        from skdiva._progress import tracked
+
+        return tracked(candidates, type(self).__name__, "candidate")
+
     @property
     def _n_features_out(self) -> int:
         if self.projection_ is None:
@@ -325,6 +341,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         return tags
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
+        refuse_unread_rows(X, type(self).__name__, numeric=True)
         if has_categories(X):
             return validate_data(self, X, reset=reset, skip_check_array=True)
         X = to_host(X)
@@ -335,3 +352,9 @@ def automatic_n_landmarks(n_rows: int, dtype: str) -> int:
     """Return the number of landmarks for ``n_components="auto"``, as memory allows."""
     row_bytes = n_rows * np.dtype(dtype).itemsize
     return min(_MOST_LANDMARKS, max(_FEATURE_BYTES // row_bytes, 1))
+
+
+def _as_table(losses: dict) -> dict[str, list]:
+    """Return losses of pairs (kernel, gamma) as columns, of types that JSON has."""
+    kernels, gammas = zip(*losses, strict=True) if losses else ((), ())
+    return {"kernel": [*kernels], "gamma": [*gammas], "loo_loss": [*losses.values()]}
