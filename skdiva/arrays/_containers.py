@@ -2,17 +2,9 @@
 
 import sys
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-
-
-class ColumnKinds(NamedTuple):
-    """Names of the columns of a dataframe, by what the columns hold."""
-
-    numeric: list  # numbers and booleans
-    nominal: list  # strings and categories without an order
-    ordinal: list  # categories with an order
 
 
 class HostCopy:
@@ -51,6 +43,11 @@ def is_row_source(array: Any) -> bool:
     """Return whether ``array`` is a `skdiva.loo.RowSource`, without importing torch."""
     rows = sys.modules.get("skdiva.loo.rows")
     return rows is not None and isinstance(array, rows.RowSource)
+
+
+def is_frame(X: Any) -> bool:
+    """Return whether ``X`` is a pandas or polars dataframe."""
+    return hasattr(X, "columns") and hasattr(X, "dtypes")
 
 
 def in_memory(X: Any) -> Any:
@@ -260,51 +257,3 @@ def count_non_finite(X: Any) -> int:
 def take_rows(container: Any, positions: Any) -> Any:
     """Return some rows of an array or dataframe, given as a slice or an array of positions."""
     return container.iloc[positions] if hasattr(container, "iloc") else container[positions]
-
-
-def has_categories(X: Any) -> bool:
-    """Return whether ``X`` is a pandas or polars dataframe with columns that are not numeric.
-
-    Raises
-    ------
-    ValueError
-        If a column is neither numeric nor categorical.
-    """
-    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
-        return False
-    kinds = columns_by_kind(X)
-    return bool(kinds.nominal or kinds.ordinal)
-
-
-def columns_by_kind(frame: Any) -> ColumnKinds:
-    """Return the names of the numeric, the nominal and the ordinal columns of a dataframe.
-
-    Parameters
-    ----------
-    frame : pandas or polars dataframe
-
-    Returns
-    -------
-    ColumnKinds
-
-    Raises
-    ------
-    ValueError
-        If a column is neither numeric nor categorical.
-    """
-    kinds = ColumnKinds([], [], [])
-    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        described = str(dtype).lower()
-        if getattr(dtype, "ordered", False) or described.startswith("enum"):
-            kinds.ordinal.append(name)
-        elif described.startswith(("object", "str", "categor")):
-            kinds.nominal.append(name)
-        elif described.startswith(("int", "uint", "float", "bool", "double", "decimal")):
-            kinds.numeric.append(name)
-        else:
-            raise ValueError(
-                "Expected numbers, strings or categories in every column, got dtype "
-                f"{dtype} in column {name!r}. Convert it, drop it, or pass featurizer= a "
-                "transformer that reads it."
-            )
-    return kinds

@@ -104,11 +104,14 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        if self.featurizer is not None and not isinstance(self.featurizer, str):
+        inner = getattr(self, "estimator", None)
+        if isinstance(self.featurizer, str):
+            tags.input_tags.allow_nan = inner is None or get_tags(inner).input_tags.allow_nan
+        elif self.featurizer is not None:
             # X goes to the featurizer and the inner estimator without validation, so it may be
             # whatever both of them accept.
             tags.no_validation = True
-            readers = [self.featurizer, getattr(self, "estimator", None)]
+            readers = [self.featurizer, inner]
             accepted = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
             for kind in ("sparse", "string", "categorical"):
                 setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in accepted))

@@ -13,6 +13,7 @@ from skdiva.arrays import (
     in_memory,
     is_row_source,
     refuse_mixed_devices,
+    refuse_non_finite,
     row_index,
     to_host,
     without_graph,
@@ -24,6 +25,7 @@ from skdiva.estimators._targets import (
     holds_classes,
     refuse_missing,
 )
+from skdiva.features import check_numbers
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")
 
@@ -141,7 +143,8 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
         Receives or holds the number and the names of the columns.
     X : array-like
     numeric : bool
-        Whether X must hold finite numbers. If not, only its columns and its length are checked.
+        Whether X must hold numbers: finite ones, or with missing values for ``featurizer="auto"``.
+        If not, its columns and its length are checked, and that it holds no infinite value.
     reset : bool
         True in `fit`, False for other rows.
 
@@ -149,12 +152,13 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     -------
     ndarray if numeric, otherwise X; a row source is returned unchanged
     """
+    chooses = isinstance(estimator.featurizer, str)  # a KernelFeaturizer reads missing values
     if numeric and not is_row_source(X):  # whose rows are checked when they are read
-        return validate_data(
-            estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
-        )
+        return check_numbers(estimator, X, reset=reset, allow_nan=chooses)
     X = without_graph(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if chooses:
+        refuse_non_finite(X, allow_nan=True)
     if _num_samples(X) < 1 + reset:
         raise ValueError(
             f"Found array with {_num_samples(X)} sample(s) while a minimum of {1 + reset} is "

@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import has_categories, take_rows, to_host
-from skdiva.features._columns import StandardizedColumns
+from skdiva.arrays import has_categories, is_frame, refuse_non_finite, take_rows, to_host
+from skdiva.features._columns import StandardizedColumns, check_numbers
 
 if TYPE_CHECKING:
     import torch
@@ -312,13 +312,16 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tags.target_tags.required = self.chooses
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.string = tags.input_tags.categorical = False
+        tags.input_tags.allow_nan = True
         return tags
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
-        if has_categories(X):
-            return validate_data(self, X, reset=reset, skip_check_array=True)
-        X = to_host(X)
-        return validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=1 + reset)
+        encodes = is_frame(X) and has_categories(X) if reset else self._columns.encodes
+        if not encodes:
+            return check_numbers(self, X, reset=reset, allow_nan=True)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        refuse_non_finite(X, allow_nan=True)
+        return X
 
 
 def automatic_n_landmarks(n_rows: int, dtype: str) -> int:
