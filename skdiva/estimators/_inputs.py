@@ -120,9 +120,7 @@ def read_training_data(
         data.X_val, data.target_val = check_labeled_rows(
             scratch, X_val, y_val, target, numeric, "val"
         )
-    for name in _IDENTITY:
-        if name in vars(scratch):
-            data.identity[name] = vars(scratch)[name]
+    data.identity = {name: vars(scratch)[name] for name in _IDENTITY if name in vars(scratch)}
     return data
 
 
@@ -186,9 +184,8 @@ def check_labeled_rows(
     if X is None and y is None:
         return None, None
     if X is None or y is None:
-        missing = names[X is not None]
         raise ValueError(
-            f"{names[0]} and {names[1]} must be passed together; {missing} is missing."
+            f"{names[0]} and {names[1]} must be passed together; {names[X is not None]} is missing."
         )
     try:
         X = check_X(estimator, in_memory(X), numeric=numeric, reset=False)

@@ -21,6 +21,7 @@ from skdiva.features._encoding import FrameEncoder
 
 _GAP = 100  # an isolated value is this many times farther from the median than all others
 _ISOLATED_SHARE = 50  # at most one row, and one in this number of rows, are isolated
+_SAMPLED = 1000  # rows from which the center of a column is estimated
 _TINY = 1e-30  # smaller numbers, and those above the reciprocal, are brought to about 1 first
 _LARGEST = 1e8  # a standardized value of a new row that is larger is set to this number
 
@@ -132,7 +133,8 @@ class StandardizedColumns:
                 # are not finite are fitted again.
                 with np.errstate(all="ignore"):
                     self._scaler.partial_fit(block, sample_weight=weight)
-                low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+                smallest, largest = _extremes(block)
+                low, high = np.minimum(low, smallest), np.maximum(high, largest)
         return np.asarray(low), np.asarray(high)
 
     def _suspects(self, low: Any, high: Any, n: int, sample_weight: Any) -> np.ndarray:
@@ -145,6 +147,9 @@ class StandardizedColumns:
             largest = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
             ordinary = (farthest < least) & (largest < 1 / _TINY)
             ordinary &= (largest > _TINY) | (largest == 0)
+            # Only zeros and ones have the largest variance that the bounds and the mean allow.
+            bound = scaler.mean_ * (1 - scaler.mean_)
+            ordinary |= (low == 0) & (high == 1) & (scaler.var_ > (1 - 1e-12) * bound)
         if self._encoder is not None:
             ordinary[: sum(map(len, self._encoder.blocks))] = True
         return np.flatnonzero(~ordinary)
@@ -180,6 +185,16 @@ class StandardizedColumns:
         return block.astype(np.float32) if block.dtype == np.float16 else block
 
 
+def _extremes(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest value of every column; NaN where a value is missing."""
+    n, p = block.shape
+    if block.flags.c_contiguous and n % 16 == 0:
+        # NumPy compares long rows much faster than short ones.
+        block = block.reshape(-1, 16 * p)
+    low, high = block.min(axis=0), block.max(axis=0)
+    return low.reshape(-1, p).min(axis=0), high.reshape(-1, p).max(axis=0)
+
+
 def _isolated_limits(values: np.ndarray, rounding: float) -> tuple[float, float] | None:
     """Return the smallest and largest value that is not isolated; None if none is isolated.
 
@@ -194,13 +209,17 @@ def _isolated_limits(values: np.ndarray, rounding: float) -> tuple[float, float]
     rounding : float
         Relative error of the values. Distances of about that size are not told from zero.
     """
-    half = values / 2  # the difference of float64's largest numbers would be infinite
-    center = np.median(half)
-    distance = np.abs(half - center)
     n_most = len(values) // _ISOLATED_SHARE + 1
-    if n_most >= len(values):
+    # Halves, because the difference of float64's largest numbers would be infinite.
+    sample = values[:: max(len(values) // _SAMPLED, 1)] / 2
+    center = np.median(sample)
+    distance = np.abs(values / 2 - center)
+    inner = np.quantile(np.abs(sample - center), 1 - 1.5 / _ISOLATED_SHARE, method="lower")
+    if distance.max() / _GAP <= inner:  # which most columns are done with
         return None
-    farthest = np.sort(np.partition(distance, -n_most - 1)[-n_most - 1 :])
+    is_far = distance > inner
+    nearest = distance.max(where=~is_far, initial=0)
+    farthest = np.append(nearest, np.sort(distance[is_far]))[-n_most - 1 :]
     before, after = farthest[:-1], farthest[1:]
     noise = 100 * rounding * np.maximum(abs(center), np.minimum(after, 1))
     (gaps,) = np.nonzero((after / _GAP > before) & (before > noise))
@@ -245,6 +264,8 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
         If X is not such a table. If a value is not finite, the message names its place.
     """
     X = to_host(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O":
+        X = np.where(np.vectorize(is_missing, otypes=[bool])(X), np.nan, X)
     checks = {"ensure_all_finite": "allow-nan" if allow_nan else True, "dtype": "numeric"}
     checks["ensure_min_samples"] = 1 + reset
     try:
@@ -252,16 +273,7 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
             validate_data(estimator, X, reset=reset, skip_check_array=True)
             X = frame_numbers(X)
             return check_array(X, estimator=estimator, input_name="X", **checks)
-        return validate_data(estimator, _without_na(X), reset=reset, **checks)
+        return validate_data(estimator, X, reset=reset, **checks)
     except ValueError:
         refuse_non_finite(X, allow_nan=allow_nan)
         raise
-
-
-def _without_na(X: Any) -> Any:
-    """Return an array of objects with NaN for missing values; anything else is unchanged."""
-    if not isinstance(X, np.ndarray) or X.dtype.kind != "O":
-        return X
-    X = X.copy()
-    X[np.vectorize(is_missing, otypes=[bool])(X)] = np.nan
-    return X
