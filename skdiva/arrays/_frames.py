@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from skdiva.arrays._containers import is_frame, is_missing
+from skdiva.arrays._containers import is_frame, is_missing, to_host
 
 _NUMBERS = re.compile(r"(u?int\d|float|double|half|bool|decimal|null)")
 _TEXTS = re.compile(r"(str$|string|large_string|utf8|categor|dictionary|interval)")
@@ -25,7 +25,7 @@ def column_at(X: Any, position: int) -> Any:
     """Return a column of a dataframe or of an array by its position."""
     if hasattr(X, "iloc"):
         return _decoded(X.iloc[:, position])
-    return X.to_series(position) if hasattr(X, "to_series") else np.asarray(X, object)[:, position]
+    return X.to_series(position) if hasattr(X, "to_series") else np.asarray(X)[:, position]
 
 
 def _decoded(column: Any) -> Any:
@@ -146,7 +146,7 @@ def read_numbers(column: Any, name: Any) -> np.ndarray:
         elif isinstance(value, Real | Decimal | np.bool_):
             values[row] = float(value)
         else:
-            _refuse_value(value, name, row, "a number")
+            _refuse_value(value, name, row, "a number", "numbers")
     return values
 
 
@@ -166,8 +166,8 @@ def read_texts(column: Any) -> np.ndarray:
     Numbers are compared by value: 1 and 1.0 have the same text.
     """
     if hasattr(column, "cat") and hasattr(column.cat, "codes"):  # a categorical column of pandas
-        texts = [*category_texts(column), None]
-        return np.array(texts, dtype=object)[column.cat.codes.to_numpy()]
+        categories = np.array([*category_texts(column), None], dtype=object)
+        return categories[column.cat.codes.to_numpy()]
     texts = np.empty(len(column), dtype=object)
     for row, value in enumerate(column):
         texts[row] = _as_text(value)
@@ -188,13 +188,13 @@ def read_positions(column: Any, categories: list[str], name: Any) -> np.ndarray:
     ValueError
         If a value is not among the categories.
     """
-    known = {text: float(position) for position, text in enumerate(categories)}
+    known: dict[Any, float] = {text: float(i) for i, text in enumerate(categories)}
     known[None] = np.nan
     texts = read_texts(column)
     positions = np.empty(len(texts))
     for row, text in enumerate(texts):
         if text not in known:
-            _refuse_value(text, name, row, f"one of the ordered categories {categories}")
+            _refuse_value(text, name, row, f"one of the ordered categories {categories}", "these")
         positions[row] = known[text]
     return positions
 
@@ -207,10 +207,10 @@ def _as_text(value: Any) -> Any:
     return str(value)
 
 
-def _refuse_value(value: Any, name: Any, row: int, expected: str) -> NoReturn:
+def _refuse_value(value: Any, name: Any, row: int, expected: str, to: str) -> NoReturn:
     raise ValueError(
         f"Expected {expected} in column {name!r}, got {value!r} in row {row}. Convert the column "
-        "to what it held in fit; a missing value may be None or NaN."
+        f"to {to}; a missing value may be None or NaN."
     )
 
 
@@ -231,6 +231,21 @@ def frame_numbers(X: Any) -> np.ndarray:
     for j, column in enumerate(columns):
         numbers[:, j] = column
     return numbers
+
+
+def count_non_finite(X: Any) -> int:
+    """Return the number of entries of a container that are missing, NaN or infinite."""
+    if is_frame(X):
+        return sum(count_non_finite(column_at(X, j)) for j in range(len(X.columns)))
+    if hasattr(X, "tocsr"):
+        X = X.tocsr().data
+    elif hasattr(X, "to_frame"):  # a column
+        numeric = _kind_of_dtype(X.dtype) == "numeric"
+        X = read_numbers(X, None) if numeric else np.fromiter(X, object, len(X))
+    array = np.asarray(to_host(X))
+    if array.dtype.kind == "O":
+        return sum(is_missing(value) or value in (np.inf, -np.inf) for value in array.flat)
+    return int((~np.isfinite(array)).sum()) if array.dtype.kind in "fc" else 0
 
 
 def refuse_non_finite(X: Any, *, allow_nan: bool) -> None:

@@ -263,10 +263,15 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
     ValueError
         If X is not such a table. If a value is not finite, the message names its place.
     """
-    X = to_host(X)
+    given = X = to_host(X)
+    if isinstance(X, list | tuple):
+        X = np.asarray(X)
     if isinstance(X, np.ndarray) and X.dtype.kind == "O":
         X = np.where(np.vectorize(is_missing, otypes=[bool])(X), np.nan, X)
-    checks = {"ensure_all_finite": "allow-nan" if allow_nan else True, "dtype": "numeric"}
+    checks: dict[str, Any] = {
+        "ensure_all_finite": "allow-nan" if allow_nan else True,
+        "dtype": "numeric",
+    }
     checks["ensure_min_samples"] = 1 + reset
     try:
         if is_frame(X):
@@ -275,5 +280,5 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
             return check_array(X, estimator=estimator, input_name="X", **checks)
         return validate_data(estimator, X, reset=reset, **checks)
     except ValueError:
-        refuse_non_finite(X, allow_nan=allow_nan)
+        refuse_non_finite(given, allow_nan=allow_nan)
         raise
