@@ -288,8 +288,8 @@ def _refuse_in(values: np.ndarray, place: str | None, allow_nan: bool) -> None:
     row, column = (int(i) for i in np.argwhere(bad)[0])
     value = values[row, column]
     remedy = (
-        "Fill it in, for example with sklearn.impute.SimpleImputer, drop the row, or use "
-        "featurizer='auto', which reads missing values."
+        "Fill it in, for example with sklearn.impute.SimpleImputer, drop the row, or use a "
+        "featurizer and an estimator that read missing values; featurizer='auto' does."
         if np.isnan(value)
         else "Correct it, drop the row, or replace it by NaN if it stands for a missing value."
     )

@@ -11,7 +11,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays import to_host
+from skdiva.arrays import refuse_non_finite, to_host
 from skdiva.estimators._feature_maps import FeatureMap, make_feature_map
 from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
 from skdiva.estimators._targets import ClassLabels
@@ -69,7 +69,11 @@ class BaseDiva(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The same rows, in another container if `set_output` requests one.
         """
         check_is_fitted(self)
-        return check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
+        same = check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
+        tags = get_tags(self)
+        if not (tags.no_validation or tags.input_tags.allow_nan):
+            refuse_non_finite(same, allow_nan=False)
+        return same
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Any:
         """Fit, and return X unchanged.

@@ -273,9 +273,10 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
         "dtype": "numeric",
     }
     checks["ensure_min_samples"] = 1 + reset
+    if is_frame(X):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
     try:
         if is_frame(X):
-            validate_data(estimator, X, reset=reset, skip_check_array=True)
             X = frame_numbers(X)
             return check_array(X, estimator=estimator, input_name="X", **checks)
         return validate_data(estimator, X, reset=reset, **checks)
