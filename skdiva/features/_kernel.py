@@ -87,7 +87,22 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     In a pandas or polars dataframe, a column of strings or categories becomes one column per
     category, scaled to a total variance of 1, so that it counts as much as a numeric column.
     Ordered categories are replaced by their position. Only the hundred most frequent categories of
-    a column get a column of their own; the others share one.
+    a column get a column of their own; the others share one. Columns of objects are numbers if they
+    hold numbers only; otherwise their values are compared as text. Columns of dates, times, complex
+    numbers, lists and structs are refused. Columns are matched by position; if all names are
+    strings, they must be those of `fit`, in the same order.
+
+    Missing values (NaN, None or NA) of strings and unordered categories are a category of their
+    own. Missing numbers and ordered categories are replaced by the weighted mean of the column. If
+    a column has missing values in `fit`, another column says where they are, and both together
+    have a variance of 1. These columns follow all others. Infinite values are refused.
+
+    One wrong entry, such as 1e12, would leave the rest of its column without any variance. Values
+    are therefore replaced by the nearest other value of the column if they are a hundred times
+    farther from its median than all others, if they are at most two percent of the rows (or a
+    single one), and if more of the others differ from the median. Heavy tails without such a gap,
+    and columns with a few ones among zeros, are not changed. In new rows, standardized values are
+    limited to 1e8.
 
     If there are more than 3000 rows, the candidates are compared on 3000 of them, with 400
     landmarks.
@@ -148,7 +163,8 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows: finite numbers, or a dataframe that may also hold strings and categories.
+            Training rows: numbers, or a dataframe that may also hold strings and categories. Values
+            may be missing, but not infinite.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             Class labels; floats that are not all whole numbers are regression targets. Required if
             there is something to choose.
@@ -165,7 +181,8 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         ValueError
-            If an argument is not as described.
+            If an argument is not as described. The message names the row and column of an infinite
+            value, and the column of a dataframe that cannot be read.
         """
         from skdiva.arrays import choose_device, choose_dtype
         from skdiva.features._kernel_selection import read_task
