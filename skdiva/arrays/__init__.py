@@ -36,6 +36,7 @@ from skdiva.arrays._frames import (
     read_positions,
     read_texts,
     refuse_non_finite,
+    with_unique_names,
 )
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ __all__ = [
     "take_rows",
     "to_host",
     "to_tensor",
+    "with_unique_names",
     "without_graph",
 ]
 

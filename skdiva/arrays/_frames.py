@@ -37,6 +37,16 @@ def _decoded(column: Any) -> Any:
     return pd.Series(column.array.__arrow_array__().to_pandas())
 
 
+def with_unique_names(X: Any) -> Any:
+    """Return a dataframe with positions for names if names occur twice; X if they do not.
+
+    scikit-learn refuses such names, which are of no use for a comparison of columns.
+    """
+    if not hasattr(X, "iloc") or X.ndim != 2 or X.columns.is_unique:
+        return X
+    return X.set_axis(range(X.shape[1]), axis=1)
+
+
 def has_categories(X: Any) -> bool:
     """Return whether ``X`` is a pandas or polars dataframe with columns that are not numeric.
 
@@ -222,9 +232,16 @@ def frame_numbers(X: Any) -> np.ndarray:
     ValueError
         If a value is not a number.
     """
-    kinds = set(X.dtypes)
-    if len(kinds) == 1 and isinstance(dtype := kinds.pop(), np.dtype) and dtype.kind in "biuf":
+    dtypes = set(X.dtypes)
+    if len(dtypes) == 1 and isinstance(dtype := dtypes.pop(), np.dtype) and dtype.kind in "biuf":
         return X.to_numpy()
+    kinds = columns_by_kind(X)
+    for position in sorted(kinds.nominal + kinds.ordinal):
+        raise ValueError(
+            f"Expected numbers in column {X.columns[position]!r} (position {position}), got dtype "
+            f"{list(X.dtypes)[position]}. Convert or encode it, or fit with featurizer='auto' on "
+            "rows that have such a column."
+        )
     columns = [read_numbers(column_at(X, j), name) for j, name in enumerate(X.columns)]
     dtype = np.result_type(*columns) if columns else np.float64
     numbers = np.empty((len(X), len(columns)), dtype=dtype)

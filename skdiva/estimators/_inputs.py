@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from skdiva.arrays import (
     in_memory,
@@ -25,7 +25,7 @@ from skdiva.estimators._targets import (
     holds_classes,
     refuse_missing,
 )
-from skdiva.features import check_numbers
+from skdiva.features import check_names, check_numbers
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")
 
@@ -154,7 +154,7 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     if numeric and not is_row_source(X):  # whose rows are checked when they are read
         return check_numbers(estimator, X, reset=reset, allow_nan=chooses)
     X = without_graph(X)
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    check_names(estimator, X, reset=reset)
     if chooses:
         refuse_non_finite(X, allow_nan=True)
     if _num_samples(X) < 1 + reset:

@@ -16,6 +16,7 @@ from skdiva.arrays import (
     refuse_non_finite,
     take_rows,
     to_host,
+    with_unique_names,
 )
 from skdiva.features._encoding import FrameEncoder
 
@@ -182,7 +183,9 @@ class StandardizedColumns:
     def _numbers(self, X: Any, rows: slice) -> np.ndarray:
         block = X[rows] if self._encoder is None else self._encoder.transform(take_rows(X, rows))
         # The standard deviations of half-precision numbers may be too large for half precision.
-        return block.astype(np.float32) if block.dtype == np.float16 else block
+        dtype = np.float32 if block.dtype == np.float16 else block.dtype
+        # Sums depend on the order in memory, in the last digit.
+        return np.ascontiguousarray(block, dtype)
 
 
 def _extremes(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -239,6 +242,14 @@ def _unit(values: np.ndarray) -> float:
     return float(np.ldexp(1.0, -np.clip(np.frexp(largest)[1], -1000, 1000)))
 
 
+def check_names(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Validate the number and the names of the columns of any container.
+
+    scikit-learn refuses names that occur twice. Columns are then matched by their positions.
+    """
+    validate_data(estimator, with_unique_names(X), reset=reset, skip_check_array=True)
+
+
 def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np.ndarray:
     """Validate a table of numbers with the checks of scikit-learn.
 
@@ -274,7 +285,7 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
     }
     checks["ensure_min_samples"] = 1 + reset
     if is_frame(X):
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        check_names(estimator, X, reset=reset)
     try:
         if is_frame(X):
             X = frame_numbers(X)

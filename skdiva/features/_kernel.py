@@ -9,11 +9,17 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import has_categories, is_frame, refuse_non_finite, take_rows, to_host
-from skdiva.features._columns import StandardizedColumns, check_numbers
+from skdiva.arrays import (
+    has_categories,
+    is_frame,
+    refuse_non_finite,
+    take_rows,
+    to_host,
+)
+from skdiva.features._columns import StandardizedColumns, check_names, check_numbers
 
 if TYPE_CHECKING:
     import torch
@@ -336,7 +342,7 @@ class KernelFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         encodes = is_frame(X) and has_categories(X) if reset else self._columns.encodes
         if not encodes:
             return check_numbers(self, X, reset=reset, allow_nan=True)
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        check_names(self, X, reset=reset)
         refuse_non_finite(X, allow_nan=True)
         return X
 
