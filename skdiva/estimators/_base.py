@@ -13,7 +13,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays import to_host
+from skdiva.arrays import refuse_non_finite, to_host
 from skdiva.estimators._feature_maps import FeatureMap, make_feature_map
 from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
 from skdiva.exceptions import UninformativeFeaturesWarning, WeightsNotPropagatedWarning
@@ -73,7 +73,11 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             The same rows, in another container if `set_output` requests one.
         """
         check_is_fitted(self)
-        return check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
+        same = check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
+        tags = get_tags(self)
+        if not (tags.no_validation or tags.input_tags.allow_nan):
+            refuse_non_finite(same, allow_nan=False)
+        return same
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Any:
         """Fit, and return X unchanged.
@@ -109,11 +113,14 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = self.task != "classification"
-        if self.featurizer is not None and not isinstance(self.featurizer, str):
+        inner = getattr(self, "estimator", None)
+        if isinstance(self.featurizer, str):
+            tags.input_tags.allow_nan = inner is None or get_tags(inner).input_tags.allow_nan
+        elif self.featurizer is not None:
             # X goes to the featurizer and the inner estimator without validation, so it may be
             # whatever both of them accept.
             tags.no_validation = True
-            readers = [self.featurizer, getattr(self, "estimator", None)]
+            readers = [self.featurizer, inner]
             accepted = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
             for kind in ("sparse", "string", "categorical"):
                 setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in accepted))

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples, check_array
 
-from skdiva.arrays import has_categories, is_tensor, to_host
+from skdiva.arrays import has_categories, is_frame, is_tensor, to_host
 from skdiva.estimators._inputs import TrainingData
 from skdiva.features import KernelFeaturizer
 from skdiva.targets import set_task
@@ -24,9 +24,8 @@ def make_feature_map(estimator: Any, X: Any) -> "FeatureMap":
     if featurizer is None:
         return RawFeatures()
     if isinstance(featurizer, str):
-        return ChosenFeatures(
-            not has_categories(X), fit_intercept, estimator.random_state, estimator.verbose
-        )
+        encodes = is_frame(X) and has_categories(X)
+        return ChosenFeatures(not encodes, fit_intercept, estimator.random_state, estimator.verbose)
     if hasattr(featurizer, "jacobian_tiles"):
         return LinearizedFeatures(featurizer, fit_intercept)
     return TransformedFeatures(featurizer, fit_intercept)
@@ -70,7 +69,7 @@ class FeatureMap(ABC):
     Attributes
     ----------
     reads_numbers : bool
-        Whether X must be an array of finite numbers.
+        Whether X must be an array of numbers.
     featurizer : transformer or None
     gram_only : bool
         Whether only the inner products of the training features are computed.

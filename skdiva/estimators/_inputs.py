@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from skdiva.arrays import (
     check_source,
     is_row_source,
     read_source,
     refuse_mixed_devices,
+    refuse_non_finite,
     refuse_unread_rows,
     row_index,
     to_host,
     without_graph,
 )
+from skdiva.features import check_names, check_numbers
 from skdiva.targets import ClassLabels, Target, encode_like, read_target, refuse_missing
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")
@@ -131,7 +133,8 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
         Receives or holds the number and the names of the columns.
     X : array-like
     numeric : bool
-        Whether X must hold finite numbers. If not, only its columns and its length are checked.
+        Whether X must hold numbers: finite ones, or with missing values for ``featurizer="auto"``.
+        If not, its columns and its length are checked, and that it holds no infinite value.
     reset : bool
         True in `fit`, False for other rows.
 
@@ -140,12 +143,13 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     ndarray if numeric, otherwise X; a row source is returned unchanged
     """
     refuse_unread_rows(X, type(estimator).__name__, numeric=numeric)
+    chooses = isinstance(estimator.featurizer, str)  # a KernelFeaturizer reads missing values
     if numeric and not is_row_source(X):  # whose rows are checked when they are read
-        return validate_data(
-            estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
-        )
+        return check_numbers(estimator, X, reset=reset, allow_nan=chooses)
     X = without_graph(check_source(estimator, X))
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    check_names(estimator, X, reset=reset)
+    if chooses:
+        refuse_non_finite(X, allow_nan=True)
     if _num_samples(X) < 1 + reset:
         raise ValueError(
             f"Found array with {_num_samples(X)} sample(s) while a minimum of {1 + reset} is "
@@ -173,9 +177,8 @@ def check_labeled_rows(
     if X is None and y is None:
         return None, None
     if X is None or y is None:
-        missing = names[X is not None]
         raise ValueError(
-            f"{names[0]} and {names[1]} must be passed together; {missing} is missing."
+            f"{names[0]} and {names[1]} must be passed together; {names[X is not None]} is missing."
         )
     try:
         X = check_X(estimator, read_source(estimator, X), numeric=numeric, reset=False)

@@ -61,11 +61,11 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
-        predict better; a dataframe may hold strings and categories. If None, X itself. If a
-        transformer, its output of shape (n_samples, p), which must be finite; X may then be
-        whatever the transformer accepts. If the transformer has a method
-        ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge model is
-        added to these outputs.
+        predict better; X may have missing values, and a dataframe may hold strings and categories.
+        If None, X itself, which must be finite. If a transformer, its output of shape (n_samples,
+        p), which must be finite; X may then be whatever the transformer accepts. If the transformer
+        has a method ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge
+        model is added to these outputs.
     alpha : float or "auto", default="auto"
         Ridge penalty. It is added to the sum of weighted squared errors, where the weights have
         mean 1. If "auto", the value on a logarithmic grid with the smallest leave-one-out squared

@@ -9,11 +9,18 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import has_categories, refuse_unread_rows, take_rows, to_host
-from skdiva.features._columns import StandardizedColumns
+from skdiva.arrays import (
+    has_categories,
+    is_frame,
+    refuse_non_finite,
+    refuse_unread_rows,
+    take_rows,
+    to_host,
+)
+from skdiva.features._columns import StandardizedColumns, check_names, check_numbers
 from skdiva.targets import TASK_CONSTRAINT, TaskMixin
 
 if TYPE_CHECKING:
@@ -97,7 +104,22 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     In a pandas or polars dataframe, a column of strings or categories becomes one column per
     category, scaled to a total variance of 1, so that it counts as much as a numeric column.
     Ordered categories are replaced by their position. Only the hundred most frequent categories of
-    a column get a column of their own; the others share one.
+    a column get a column of their own; the others share one. Columns of objects are numbers if they
+    hold numbers only; otherwise their values are compared as text. Columns of dates, times, complex
+    numbers, lists and structs are refused. Columns are matched by position; if all names are
+    strings, they must be those of `fit`, in the same order.
+
+    Missing values (NaN, None or NA) of strings and unordered categories are a category of their
+    own. Missing numbers and ordered categories are replaced by the weighted mean of the column. If
+    a column has missing values in `fit`, another column says where they are, and both together
+    have a variance of 1. These columns follow all others. Infinite values are refused.
+
+    One wrong entry, such as 1e12, would leave the rest of its column without any variance. Values
+    are therefore replaced by the nearest other value of the column if they are a hundred times
+    farther from its median than all others, if they are at most two percent of the rows (or a
+    single one), and if more of the others differ from the median. Heavy tails without such a gap,
+    and columns with a few ones among zeros, are not changed. In new rows, standardized values are
+    limited to 1e8.
 
     If there are more than 3000 rows, the candidates are compared on 3000 of them, with 400
     landmarks.
@@ -164,7 +186,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows: finite numbers, or a dataframe that may also hold strings and categories.
+            Training rows: numbers, or a dataframe that may also hold strings and categories. Values
+            may be missing, but not infinite.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             Labels of any type, or regression targets; ``task`` says which. Required if there is
             something to choose.
@@ -181,7 +204,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         Raises
         ------
         ValueError
-            If an argument is not as described.
+            If an argument is not as described. The message names the row and column of an infinite
+            value, and the column of a dataframe that cannot be read.
         """
         from skdiva.arrays import choose_device, choose_dtype
         from skdiva.features._kernel_selection import read_task
@@ -338,14 +362,17 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         tags.target_tags.required = self.chooses
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.string = tags.input_tags.categorical = False
+        tags.input_tags.allow_nan = True
         return tags
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
         refuse_unread_rows(X, type(self).__name__, numeric=True)
-        if has_categories(X):
-            return validate_data(self, X, reset=reset, skip_check_array=True)
-        X = to_host(X)
-        return validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=1 + reset)
+        encodes = is_frame(X) and has_categories(X) if reset else self._columns.encodes
+        if not encodes:
+            return check_numbers(self, X, reset=reset, allow_nan=True)
+        check_names(self, X, reset=reset)
+        refuse_non_finite(X, allow_nan=True)
+        return X
 
 
 def automatic_n_landmarks(n_rows: int, dtype: str) -> int:
