@@ -22,6 +22,7 @@ from skdiva.loo.weights._curation import SourceMeans
 _LEAST_THRESHOLD = 1.96  # an interval of this size contains 95 % of a normal distribution
 _USUAL_ROWS = 10.0  # rows that the variance over all sources counts as, besides those of a source
 _REPEATS = 5  # the common log weight depends on the shrinkage, and vice versa
+_HALF = 0.5 - 1e-9  # of the total weight, up to rounding
 _TINY = 1e-300
 
 
@@ -106,7 +107,11 @@ def shrink(noise: SourceNoise, log_weight: Tensor, rows: Tensor, prior_rows: Ten
     threshold = max(_LEAST_THRESHOLD, math.sqrt(2 * math.log(max(n_sources, 1))))
     prior = noise.means.mean(prior_rows)
     variance, prior_variance = noise.variances(rows), noise.variances(prior_rows)
-    counted = noise.share
+    # Start at the weighted median, which bad sources do not affect, and then add similar sources.
+    order = log_weight.argsort()
+    median = order[(noise.share[order].cumsum(0) < _HALF).sum()]
+    counted = torch.zeros_like(noise.share)
+    counted[median] = 1.0
     for _ in range(_REPEATS):
         difference, error = _deviation(log_weight, variance, counted)
         prior_difference, prior_error = _deviation(prior, prior_variance, counted)
