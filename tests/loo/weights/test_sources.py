@@ -137,13 +137,6 @@ def test_a_source_with_wrong_labels_gets_less_than_half(n_sources, seed):
     assert all(worst < 0.5 * relative[sources == s][0] for s in range(1, n_sources))
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_sources_that_are_equal_stay_nearly_so(seed):
-    data, sources = noisy_source(0.0, seed=seed)
-    relative = descend_by_source(*start(data, sources), labels=data.labels).relative_weight
-    assert 0.6 < relative.min() <= relative.max() < 1.6
-
-
 @pytest.mark.parametrize("held_out", ["row", "validation row"])
 def test_a_single_held_out_prediction_moves_no_weight(held_out):
     data, sources = noisy_source(0.4)
