@@ -147,13 +147,20 @@ class SourceSearch:
         noise = SourceNoise(self.problem, self.sample_weight, self.sources)
         rows = self._contributions(point)
         log_weight, interval = shrink(noise, point.log_weight, rows, self.prior_rows)
-        centered = self._centered(log_weight)
+        # Around the middle of their range, the log weights are within the bounds.
+        present = log_weight[self.share > 0]
+        middle = (present.max() + present.min()) / 2
+        centered = self._centered(log_weight - middle)
         interval += self.share @ (centered - log_weight)
-        interval = interval.clamp(-LARGEST_LOG_WEIGHT, LARGEST_LOG_WEIGHT).exp()
         if float(centered.abs().max()) <= _ROUNDING:
-            return self.start, interval
-        point.fit = None
-        return lower_of(self.start, self.at(centered)), interval
+            final = self.start
+        else:
+            point.fit = None
+            final = lower_of(self.start, self.at(log_weight - middle))
+        low, high = interval.clamp(-2 * LARGEST_LOG_WEIGHT, 2 * LARGEST_LOG_WEIGHT).unbind(dim=1)
+        # If the shrunk weights are not better, the weights are 1, which may lie outside.
+        low, high = low.minimum(final.log_weight), high.maximum(final.log_weight)
+        return final, torch.stack([low, high], dim=1).exp()
 
     def _contributions(self, point: Point) -> Tensor:
         """Contributions (n,) of the rows to the log weights, to first order.

@@ -14,8 +14,8 @@ For classes, exp(m_k) = (q_k / q)^2 v. Here, q_k is the mean probability that la
 are correct, and q that of labels of the same classes in all sources. They are squared as in
 `learn_weights`. v is the share of a class in validation divided by its share in training, averaged
 over the rows of the source. For numeric targets, exp(m_k) is one over the mean squared
-leave-one-out residual of the source. F also decreases a little by chance, so that sources of equal
-quality may get different weights.
+leave-one-out residual of the source. F also decreases a little by chance, so that the weights are
+finally shrunk toward their common weight, see ``_source_shrinkage.py``.
 
 The loss of classes is the squared error at the best common scale of the outputs
 (`ScaledSquaredError`). Wrong labels shrink the outputs, so a loss that depends on their scale would
@@ -37,6 +37,7 @@ from skdiva.loo.weights._descent import Descent
 from skdiva.loo.weights._source_search import SourceSearch
 
 _LEAST_TRUST = 1e-3
+_LEAST_RATIO = 1e-3  # of class shares; the weights cannot become as small
 _TINY = 1e-300
 
 
@@ -71,9 +72,11 @@ def descend_by_source(
         Class codes in input order, if the targets are classes.
     max_iter : int, default=3
         Maximum number of steps. The first step goes to the prior weights if this lowers the
-        objective. Further steps follow the steepest descent, with a line search.
+        objective. Further steps follow the steepest descent, with a line search. The last step
+        ends at the shrunk weights.
     on_step : callable, optional
-        Called as ``on_step(step, loss)`` after every step, with the loss of the problem.
+        Called as ``on_step(step, loss)`` after every step, with the loss of the problem before the
+        weights are shrunk.
     noise_model : NoiseModel, default=TransitionNoise()
         See `curate`. Not used for numeric targets.
 
@@ -82,7 +85,8 @@ def descend_by_source(
     Descent
         Its relative weights have mean 1, weighted by the start weights. The largest is at most
         10,000 times the smallest. All are 1 if the effective number of held-out predictions is less
-        than two.
+        than two. Its ``source_interval`` holds approximate 95 % intervals of the relative weights
+        of the sources, which contain these weights.
 
     Raises
     ------
@@ -160,6 +164,7 @@ def trust_prior(
     usual = of_class.mean(trust)
     wanted = _validation_class_shares(problem, len(usual)) / of_class.weight.clamp(min=_TINY)
     wanted = wanted * weight.sum()  # class share in validation divided by that in training
+    wanted = wanted.clamp(min=_LEAST_RATIO)
     rows = torch.zeros_like(trust)
     for power, values, sign in ((2, trust, 1), (2, usual[labels], -1), (1, wanted[labels], 1)):
         mean = of_source.mean(values).clamp(min=_TINY)
