@@ -129,10 +129,10 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     source_probability_ : ndarray of shape (n_sources,)
         Share of every source in the sum of the weights.
     source_weight_interval_ : ndarray of shape (n_sources, 2)
-        Approximate 95 % interval of every ``source_weight_``, which tells how much it may vary by
-        chance. It contains the weight, and it contains the common weight of the sources that do
-        not differ unless there is evidence that the source differs. Only with
-        ``learning_rate="auto"``; see the user guide.
+        Approximate 95 % interval (or wider, with more than three sources) of every
+        ``source_weight_``, which tells how much it may vary by chance. It contains the weight. If
+        all sources are alike, it contains 1 except by chance. Only with ``learning_rate="auto"``;
+        see the user guide.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -4,8 +4,8 @@ To first order, the log weight of a source is a mean over its rows, whose varian
 gives a standard error. Let z be the deviation from the common log weight divided by its standard
 error. The deviation is multiplied by max(0, 1 - c^2 / z^2), the nonnegative garrote, so that
 sources that differ no more than by chance get the same weight, and large differences hardly change.
-The threshold c is 1.96 or, for more than seven sources, sqrt(2 log K), which is about the largest
-of K values of z if all sources are alike. The common log weight is a mean in which sources that
+The threshold c is 1.96 or, for more than three sources, sqrt(2 log 2K), which is about the largest
+of K values of |z| if all sources are alike. The common log weight is a mean in which sources that
 differ count little. The prior of classes alone is often more significant than the learned weight,
 as the derivative adds noise; the larger z of both counts if they have the same sign.
 """
@@ -104,7 +104,7 @@ def shrink(noise: SourceNoise, log_weight: Tensor, rows: Tensor, prior_rows: Ten
     Shrunk
     """
     n_sources = int((noise.share > 0).sum())
-    threshold = max(_LEAST_THRESHOLD, math.sqrt(2 * math.log(max(n_sources, 1))))
+    threshold = max(_LEAST_THRESHOLD, math.sqrt(2 * math.log(2 * n_sources)))
     prior = noise.means.mean(prior_rows)
     variance, prior_variance = noise.variances(rows), noise.variances(prior_rows)
     # Start at the weighted median, which bad sources do not affect, and then add similar sources.

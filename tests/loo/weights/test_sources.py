@@ -114,7 +114,7 @@ def test_steps_go_down(data, max_iter):
     prior = -(torch.stack(noise) / shares(data, SOURCES)).log()
     zero = torch.zeros(4, dtype=torch.float64)
     after, before = (objective(data, x, SOURCES, prior=prior) for x in (relative.log(), zero))
-    assert after <= before
+    assert after <= before + 1e-9  # equal, up to rounding, if no step is taken
     final = evaluate(data.problem(), data.sample_weight * descent.relative_weight, data.alpha)
     assert descent.final.loss == descent.loss_path[-1] == pytest.approx(final.loss)
     assert descent.start.derivative is not None
