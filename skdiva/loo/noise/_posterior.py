@@ -60,7 +60,8 @@ class LabelPosterior(ABC):
         """Return the probability (n,) that each label is wrong, a sum over the other classes."""
         probabilities = self.class_probabilities(outputs, labels, hedged=hedged)
         # One minus the probability of the label would round small probabilities to zero.
-        return probabilities.scatter(1, labels[:, None], 0.0).sum(dim=1)
+        # The sum may round to more than one, which would make weights negative.
+        return probabilities.scatter(1, labels[:, None], 0.0).sum(dim=1).clamp(max=1.0)
 
 
 @dataclass(frozen=True)
