@@ -66,10 +66,10 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         size 0.5 follows, or a smaller one if less than a fifth of the labels appear to be wrong. No
         step is taken if all labels appear to be correct. With ``sources``, one weight per source is
         learned, from the leave-one-out loss and a prior, and sources that differ no more than by
-        chance get the same weight (see the user guide). For regression, or
-        with ``X_val``, steps have size 0.25, and their number is chosen by early stopping on
-        held-out rows: it is zero unless the error decreases by more than its standard error. If
-        most rows are predicted incorrectly, overlapping classes may be mistaken for wrong labels.
+        chance get the same weight (see the user guide). For regression, or with ``X_val``, steps
+        have size 0.25, and their number is chosen by early stopping on held-out rows: it is zero
+        unless the error decreases by more than its standard error. If most rows are predicted
+        incorrectly, overlapping classes may be mistaken for wrong labels.
     max_iter : int, default=3
         Largest number of steps. Many steps overfit the leave-one-out loss. With
         ``learning_rate="auto"``, classes and neither ``sources`` nor ``X_val``, there are at most
@@ -309,10 +309,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             is then left unchanged.
         """
         self._check_estimator(fit_params)
-        if self.estimator is not None and self.apply == "sample_weight":
-            refusal = find_refusal(self.estimator)
-            if refusal is not None:
-                raise refusal
+        self._check_takes_weights()
         metadata = {
             "groups": groups, "sources": sources, "validation_weight": validation_weight,
             "X_val": X_val, "y_val": y_val,
@@ -334,6 +331,13 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         return self._store_weights(
             data, adapter, descent.start, descent.relative_weight, descent.source_interval, **fitted
         )
+
+    def _check_takes_weights(self) -> None:
+        """Raise an error if a learner inside ``estimator`` certainly takes no weights."""
+        if self.estimator is not None and self.apply == "sample_weight":
+            refusal = find_refusal(self.estimator)
+            if refusal is not None:
+                raise refusal
 
     def _choose_inner_fit(
         self, data: TrainingData, metadata: dict, fit_params: dict
