@@ -92,18 +92,26 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
             across = solution / root[:, None] + self._inverse_total
             hat[training[:, None], zero] = across
             hat[zero[:, None], training] = across.T
-            self._unexplained = self._unexplained_rows(solution)
-            # z' C z = |unexplained|^2 / alpha + |solution|^2; digits cancel in z' z - k' S^-1 k.
-            within = self._unexplained @ self._unexplained.T / self.alpha + solution.T @ solution
+            training_rows = self._training_rows()
+            rest = center_rows(self.rows.read(zero), self.center).T - training_rows.T @ solution
+            # z' C z = |rest|^2 / alpha + |solution|^2; digits cancel in z' z - k' S^-1 k.
+            within = rest.T @ rest / self.alpha + solution.T @ solution
             hat[zero[:, None], zero] = within + self._inverse_total
+            self._zero_coef = self._with_rest(training_rows, solution, rest)
         return hat
 
-    def _unexplained_rows(self, solution: Tensor) -> Tensor:
-        """Rows of weight zero (m, p) minus the part explained by training rows: alpha C z."""
-        training, zero = (
-            center_rows(self.rows.read(x), self.center) for x in (self._training, self._zero)
-        )
-        return zero - (self._root[:, None] * solution).T @ training
+    def _training_rows(self) -> Tensor:
+        """Centered training rows X times s, (n, p)."""
+        return self._root[:, None] * center_rows(self.rows.read(self._training), self.center)
+
+    def _with_rest(self, training_rows: Tensor, solution: Tensor, rest: Tensor) -> Tensor:
+        """Return C m (p, k), from S^-1 X m (n, k) and the rest alpha C m = m - X' S^-1 X m (p, k).
+
+        The rounding errors of the rest are as large as those of m, and not orthogonal to training
+        rows, which may be large. They are in C m = (alpha C) (alpha C) m / alpha + X' S^-2 X m.
+        """
+        rest = rest - training_rows.T @ (self._inverse @ (training_rows @ rest))
+        return rest / self.alpha + training_rows.T @ (self._inverse @ solution)
 
     def _hat_with(self, features: Tensor) -> Tensor:
         """Return H between new rows (m, p) and the training rows, (m, n)."""
@@ -113,7 +121,7 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         hat[:, self._training] = weighted @ self._inverse / self._root
         if self._zero.numel():
             centered = center_rows(features.to(self.dtype), self.center)
-            hat[:, self._zero] = centered @ self._unexplained.T / self.alpha
+            hat[:, self._zero] = centered @ self._zero_coef
         return hat.add_(self._inverse_total)
 
     def centered_targets(self, targets: Targets) -> tuple[Tensor, Tensor]:
@@ -143,18 +151,18 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         """Return the sum of `adjoint` as a form for rows j that belong to no group."""
         values = values.to(self.dtype)
         moment = center_rows(features.to(self.dtype), self.center).T @ values
-        training = self._root[:, None] * center_rows(self.rows.read(self._training), self.center)
-        coef = (moment - training.T @ (self._inverse @ (training @ moment))) / self.alpha
+        training_rows = self._training_rows()
+        solution = self._inverse @ (training_rows @ moment)
+        coef = self._with_rest(training_rows, solution, moment - training_rows.T @ solution)
         return NewRowForm.linear(self.center, coef, values.sum(dim=0) * self._inverse_total)
 
     def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
         """Return both cross sums, over all rows, as a form for rows that belong to no group."""
         root, training, zero = self._root, self._training, self._zero
-        train_rows = center_rows(self.rows.read(training), self.center)
         projection = self._inverse.new_empty((self.rows.n_columns, self.rows.n_rows))
-        projection[:, training] = (train_rows.T * root) @ self._inverse / root
+        projection[:, training] = self._training_rows().T @ self._inverse / root
         if zero.numel():
-            projection[:, zero] = self._unexplained.T / self.alpha
+            projection[:, zero] = self._zero_coef
         offset = torch.full_like(self.sample_weight, self._inverse_total)
         quadratic = torch.zeros_like(self.off_diagonal)
         for block in self.layout.blocks:
