@@ -13,8 +13,17 @@ from torch import Tensor
 from skdiva.loo._losses import Loss, check_loss
 from skdiva.loo._penalty import RowSpectrum, Spectrum
 from skdiva.loo._targets import Targets
-from skdiva.loo.ridge import DualSmoother, PrimalSmoother, Smoother
+from skdiva.loo.ridge import (
+    AffineSmoother,
+    DualSmoother,
+    InsufficientPrecisionError,
+    OrthogonalSmoother,
+    PrimalSmoother,
+    Smoother,
+)
 from skdiva.loo.rows import Budget, RowSource, SourceBlocks, as_row_source, make_layout
+
+_MOST_ROWS = 4096  # of the n x (p + n) matrix of an orthogonal decomposition
 
 
 class RidgeProblem(ABC):
@@ -193,10 +202,20 @@ class Problem(RidgeProblem):
 
     def smoother(
         self, sample_weight: Tensor, alpha: float, dtype: torch.dtype
-    ) -> PrimalSmoother | DualSmoother:
+    ) -> AffineSmoother:
         """Factorize the smaller matrix: p x p (primal) or n x n (dual)."""
         kind = PrimalSmoother if self.rows.n_columns <= self.rows.n_rows else DualSmoother
-        return kind(self.row_blocks(dtype), sample_weight, alpha, self.fit_intercept)
+        try:
+            return kind(self.row_blocks(dtype), sample_weight, alpha, self.fit_intercept)
+        except InsufficientPrecisionError:
+            if dtype != torch.float64 or self.rows.n_rows > _MOST_ROWS:
+                raise
+        return self.orthogonal_smoother(sample_weight, alpha)
+
+    def orthogonal_smoother(self, sample_weight: Tensor, alpha: float) -> OrthogonalSmoother:
+        """Factorize the problem more slowly, without losing digits to a Gram matrix."""
+        rows = self.row_blocks(torch.float64)
+        return OrthogonalSmoother(rows, sample_weight, alpha, self.fit_intercept)
 
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
         """Return the spectrum for sample weights in visiting order, to choose the penalty."""

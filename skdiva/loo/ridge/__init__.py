@@ -11,6 +11,7 @@ from skdiva.loo.ridge._dual import DualSmoother
 from skdiva.loo.ridge._group_blocks import solve_whitened
 from skdiva.loo.ridge._hat_matrix import HatMatrixSmoother
 from skdiva.loo.ridge._new_rows import NewRowForm, RidgeModel
+from skdiva.loo.ridge._orthogonal import OrthogonalSmoother
 from skdiva.loo.ridge._precision import (
     LARGEST_INVERSE_ERROR,
     LEAST_SHARE,
@@ -43,6 +44,7 @@ __all__ = [
     "HatMatrixSmoother",
     "InsufficientPrecisionError",
     "NewRowForm",
+    "OrthogonalSmoother",
     "PrimalSmoother",
     "RidgeModel",
     "Smoother",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from skdiva.loo._targets import Targets
-from skdiva.loo.ridge._hat_matrix import HatMatrixSmoother, group_view
+from skdiva.loo.ridge._hat_matrix import HatMatrixSmoother
 from skdiva.loo.ridge._new_rows import NewRowForm
 from skdiva.loo.ridge._precision import (
     LARGEST_INVERSE_ERROR,
@@ -164,9 +164,5 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         if zero.numel():
             projection[:, zero] = self._zero_coef
         offset = torch.full_like(self.sample_weight, self._inverse_total)
-        quadratic = torch.zeros_like(self.off_diagonal)
-        for block in self.layout.blocks:
-            p, v = block.stack(first[block.rows]), block.stack(second[block.rows])
-            own = group_view(quadratic, block)
-            own.copy_((p @ v.mT + v @ p.mT) / 2)
+        quadratic = self.pair_products(first, second)
         return NewRowForm(self.center, projection, offset, first, quadratic)

@@ -13,11 +13,11 @@ _POWER_STEPS = 12
 # Limits on eps times the condition number. On random problems, the relative errors of leave-one-out
 # predictions in float32 were at most 3 % of it, and therefore about 1e-4 at this limit. The limit
 # for float64 is higher, because there is no wider dtype.
-_LARGEST_ERROR = {torch.float32: 4e-3, torch.float64: 0.1}
+LARGEST_ERROR = {torch.float32: 4e-3, torch.float64: 1e-7}
 # Limits for an explicit inverse, whose relative error may be as large as this product.
-LARGEST_INVERSE_ERROR = {torch.float32: 1e-4, torch.float64: 0.1}
+LARGEST_INVERSE_ERROR = {torch.float32: 1e-4, torch.float64: 1e-8}
 # Smallest difference, relative to the number subtracted from, that is not a rounding error.
-RESOLUTION = {dtype: 1e4 * torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)}
+RESOLUTION = {torch.float32: 1e-3, torch.float64: 1e-8}
 # Smallest 1 - leverage that is accurate if it was computed by subtraction from 1.
 LEAST_SHARE = {torch.float32: 0.05, torch.float64: RESOLUTION[torch.float64]}
 
@@ -71,7 +71,7 @@ def in_sufficient_dtype(
     ) from reason
 
 
-def cholesky(matrix: Tensor, largest_error: dict[torch.dtype, float] = _LARGEST_ERROR) -> Tensor:
+def cholesky(matrix: Tensor, largest_error: dict[torch.dtype, float] = LARGEST_ERROR) -> Tensor:
     """Lower Cholesky factor of a penalized Gram matrix; nothing is added to the diagonal.
 
     Parameters
@@ -117,6 +117,8 @@ def require_condition(
     multiply: Callable[[Tensor], Tensor],
     factor: Tensor,
     largest_error: dict[torch.dtype, float],
+    *,
+    root: bool = False,
 ) -> float:
     """Estimate the condition number of a matrix scaled to a unit diagonal; raise if too large.
 
@@ -134,6 +136,9 @@ def require_condition(
         Lower Cholesky factor of the matrix.
     largest_error : dict of {torch.dtype: float}
         Limit on eps times the condition number.
+    root : bool, default=False
+        Whether the limit applies to the square root of the condition number, because the factor
+        was not computed from the matrix.
 
     Returns
     -------
@@ -158,6 +163,8 @@ def require_condition(
         norm_inverse = smallest_inverse.norm()
         smallest_inverse = smallest_inverse / norm_inverse
     condition = float(norm * norm_inverse)
+    if root:
+        condition = condition**0.5
     if not condition * torch.finfo(dtype).eps <= largest_error[dtype]:
         raise InsufficientPrecisionError(
             f"the penalized Gram matrix has a condition number near {condition:.1e}"
