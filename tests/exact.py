@@ -10,7 +10,7 @@ import flint
 import numpy as np
 
 _BITS = 1500  # features of 1e-150 to 1e150 and penalties of any size
-_CERTAIN_BITS = 100  # of every result
+_PROBABILITY_SIZE = 1e-6  # of a class probability that is subtracted from 1
 
 
 class Exact(NamedTuple):
@@ -53,35 +53,61 @@ def _exact(data, new_features, new_values, validation):
     terms = [[] for _ in range(n + m)]
     sizes = [[] for _ in range(n + m)]
     share = _shares(data.validation_weight)
+    coef, solve = _fit(data, rows, values, [])
+    leverage = _diagonal(rows, solve)
+    weight = [flint.arb(float(a)) for a in data.sample_weight]
+    one_minus = [1 - a * h for a, h in zip(weight, leverage, strict=True)]
+    rounding = one_minus + [1] * m  # of a residual, relative to prediction and target
     groups = np.arange(n) if data.groups is None else data.groups
     held = [np.flatnonzero(groups == g) for g in np.unique(groups)] if validation is None else []
     for own in held:
-        coef, solve = _fit(data, rows, values, own)
+        coef_left, solve_left = _fit(data, rows, values, own)
         left = _take(rows, own)
-        predicted = left * coef
+        predicted = left * coef_left
         for place, i in enumerate(own):
             for c in range(k):
                 predictions[int(i), c] = predicted[place, c]
-        gradient, losses = _loss(data.loss, predicted, _take(values, own))
+        gradient, size, losses = _loss(data.loss, predicted, _take(values, own))
         for place, i in enumerate(own):
             loss += share[i] * losses[place]
             for c in range(k):
                 gradient[place, c] *= share[i]
-        _add_terms(terms, sizes, every, every_value, coef, solve, left, gradient, own)
-    coef, solve = _fit(data, rows, values, [])
+                size[place][c] *= share[i]
+        _add_terms(
+            terms,
+            sizes,
+            every,
+            every_value,
+            coef_left,
+            solve_left,
+            left,
+            gradient,
+            size,
+            own,
+            rounding,
+        )
     if validation is not None:
         left = _rows(validation[0], data.fit_intercept)
-        gradient, losses = _loss(data.loss, left * coef, _matrix(validation[1]))
+        gradient, size, losses = _loss(data.loss, left * coef, _matrix(validation[1]))
         share = flint.arb(1) / left.nrows()
-        loss = sum(losses) * share
-        _add_terms(terms, sizes, every, every_value, coef, solve, left, gradient * share, [])
+        loss = sum(losses, flint.arb(0)) * share
+        size = [[x * share for x in row] for row in size]
+        _add_terms(
+            terms,
+            sizes,
+            every,
+            every_value,
+            coef,
+            solve,
+            left,
+            gradient * share,
+            size,
+            [],
+            rounding,
+        )
     sums, derivative = [[-sum(t, flint.arb(0)) for t in terms]], None
     derivative = _floats(flint.arb_mat(sums))[0]
     size = np.array([float(sum(s, flint.arb(0))) for s in sizes])
-    hat = rows * solve(rows.transpose())
-    leverage = [hat[i, i] for i in range(n)]
-    weight = [flint.arb(float(a)) for a in data.sample_weight]
-    one_minus = [1 - a * h for a, h in zip(weight, leverage, strict=True)]
     predicted = _floats(predictions)
     return Exact(
         predicted,
@@ -96,15 +122,40 @@ def _exact(data, new_features, new_values, validation):
     )
 
 
-def _add_terms(terms, sizes, every, every_value, coef, solve, left, gradient, own):
-    """Add <e_j, z_j' C sum_i z_i g_i'> for every row j outside the group ``own``."""
+def _add_terms(
+    terms, sizes, every, every_value, coef, solve, left, gradient, gradient_size, own, rounding
+):
+    """Add <e_j, z_j' C sum_i z_i g_i'> for every row j outside the group ``own``.
+
+    The size of <e_j, H_ji g_i> is |e_j| sqrt(H_jj H_ii) |g_i|, by the inequality of Cauchy and
+    Schwarz.
+    """
     residuals = every * coef - every_value
     pulled = every * solve(left.transpose() * gradient)
-    k = gradient.ncols()
+    magnitude = [[abs(value) for value in row] for row in (every * coef).tolist()]
+    for j, row in enumerate(every_value.tolist()):
+        magnitude[j] = [
+            abs(residuals[j, c]) + rounding[j] * (magnitude[j][c] + abs(row[c]))
+            for c in range(len(row))
+        ]
+    reach = [max(x.mid(), flint.arb(0)).sqrt() for x in _diagonal(every, solve)]
+    strength = [x.sqrt() for x in _diagonal(left, solve)]
+    k, m = gradient.ncols(), gradient.nrows()
+    weighted = [
+        sum((strength[i] * gradient_size[i][c] for i in range(m)), flint.arb(0)) for c in range(k)
+    ]
     for j in set(range(every.nrows())) - set(map(int, own)):
-        products = [residuals[j, c] * pulled[j, c] for c in range(k)]
-        terms[j] += products
-        sizes[j] += [abs(product) for product in products]
+        terms[j] += [residuals[j, c] * pulled[j, c] for c in range(k)]
+        sizes[j] += [magnitude[j][c] * reach[j] * weighted[c] for c in range(k)]
+
+
+def _diagonal(rows, solve):
+    """Leverages of rows."""
+    solved = solve(rows.transpose())
+    width = range(rows.ncols())
+    return [
+        sum((rows[i, c] * solved[c, i] for c in width), flint.arb(0)) for i in range(rows.nrows())
+    ]
 
 
 def _fit(data, rows, values, own):
@@ -129,10 +180,15 @@ def _fit(data, rows, values, own):
 
 
 def _loss(name, predictions, values):
-    gradient, losses = predictions - values, []
+    """Gradient (m, k), its size, and losses (m,).
+
+    To the size of the gradient is added how much it changes with its prediction.
+    """
+    gradient, losses, sizes = predictions - values, [], []
     for i in range(values.nrows()):
         row = range(values.ncols())
         if name == "squared_error":
+            sizes.append([2 * (abs(predictions[i, c]) + abs(values[i, c])) for c in row])
             losses.append(sum((gradient[i, c] ** 2 for c in row), flint.arb(0)))
             for c in row:
                 gradient[i, c] *= 2
@@ -140,11 +196,18 @@ def _loss(name, predictions, values):
         top = max((predictions[i, c] for c in row), key=lambda x: x.mid())
         exps = [(predictions[i, c] - top).exp() for c in row]
         total, mass = sum(exps, flint.arb(0)), sum((values[i, c] for c in row), flint.arb(0))
+        largest = max((abs(predictions[i, c]) for c in row), key=lambda x: x.mid())
         logs = [predictions[i, c] - top - total.log() for c in row]
         losses.append(-sum((values[i, c] * logs[c] for c in row), flint.arb(0)))
+        size = []
         for c in row:
-            gradient[i, c] = exps[c] / total * mass - values[i, c]
-    return gradient, losses
+            probability = exps[c] / total
+            gradient[i, c] = probability * mass - values[i, c]
+            slope = probability * (1 - probability) * largest
+
+            size.append(abs(gradient[i, c]) + slope.mid() + _PROBABILITY_SIZE)
+        sizes.append(size)
+    return gradient, sizes, losses
 
 
 def _shares(weight):
@@ -172,8 +235,11 @@ def _floats(matrix):
     """Round to float64, if enough bits are certain."""
     entries = [[matrix[i, c] for c in range(matrix.ncols())] for i in range(matrix.nrows())]
     for entry in (x for row in entries for x in row):
-        assert not entry.contains(0) or entry == 0 or float(abs(entry).upper()) < 1e-300 or (
-            float(entry.rad()) < 1e-60
+        assert (
+            not entry.contains(0)
+            or entry == 0
+            or float(abs(entry).upper()) < 1e-300
+            or (float(entry.rad()) < 1e-60)
         ), f"too few bits for {entry}"
     return np.array([[float(x) for x in row] for row in entries]).reshape(
         matrix.nrows(), matrix.ncols()

@@ -200,9 +200,7 @@ class Problem(RidgeProblem):
         """Return the rows of the features in blocks, in visiting order."""
         return SourceBlocks(self.rows, self.layout, dtype, self.budget)
 
-    def smoother(
-        self, sample_weight: Tensor, alpha: float, dtype: torch.dtype
-    ) -> AffineSmoother:
+    def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> AffineSmoother:
         """Factorize the smaller matrix: p x p (primal) or n x n (dual)."""
         kind = PrimalSmoother if self.rows.n_columns <= self.rows.n_rows else DualSmoother
         try:

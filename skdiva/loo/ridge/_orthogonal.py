@@ -23,6 +23,8 @@ from skdiva.loo.ridge._products import weighted_target_mean
 from skdiva.loo.ridge._smoother import AffineSmoother
 from skdiva.loo.rows import RowBlocks
 
+_LOW = 0.5  # 1 - leverage of rows whose entries of H are not computed from I - s H s
+
 
 class OrthogonalSmoother(HatMatrixSmoother, AffineSmoother):
     """Smoother of a weighted ridge model that decomposes the rows of (n, p + n) numbers.
@@ -91,37 +93,33 @@ class OrthogonalSmoother(HatMatrixSmoother, AffineSmoother):
         self.one_minus_leverage[weight == 0] = 1.0
         n_rows, n_columns = centered.shape
         self._projection = centered.new_zeros((n_columns, n_rows))
-        self._projection[:, training] = self._to_duals / weight[training]
         self._offset = torch.zeros_like(weight)
+        self._projection[:, training] = self._to_duals / weight[training]
+        self._projection[:, base] = -self._to_duals.sum(dim=1, keepdim=True) / weight[base]
+        held = torch.cat([training, base])
         if self.fit_intercept:
-            self._projection[:, base] = -self._to_duals.sum(dim=1, keepdim=True) / weight[base]
-            position = base[0]
-            self._offset = -operator[position] / (weight[position] * weight).sqrt()
-            self._offset[base] = self._base_leverage(operator)
-        zero = torch.nonzero(weight == 0)[:, 0]
-        constant = self._projection[:, base].sum(dim=1)  # 0 without an intercept
-        level = self._offset[base].sum()
-        moment = centered[zero].T
-        self._projection[:, zero] = self._inverse_times(moment) + constant[:, None]
-        self._offset[zero] = centered[zero] @ constant + level
-        self._constant, self._level = constant, level
-        hat = centered @ self._projection + self._offset
-        # Entries of H that are not small compared with 1 / weight are those of I - s H s.
-        high = torch.nonzero((self.one_minus_leverage < 0.5) & (weight > 0))[:, 0]
+            root_weight = weight.sqrt()
+            across = operator[base][:, held] / root_weight[base]
+            self._offset[held] = -across[0] / root_weight[held]
+            self._offset[base] = (1 - self.one_minus_leverage[base]) / weight[base]
+        self._constant = self._projection[:, base].sum(dim=1)  # 0 without an intercept
+        self._level = self._offset[base].sum()
+        # The orthogonal columns of rows of low leverage are small, but not their rounding errors.
+        high = (self.one_minus_leverage < _LOW) & (weight > 0)
+        high[base] = True
+        low, high = torch.nonzero(~high)[:, 0], torch.nonzero(high)[:, 0]
+        moment = centered[low].T
+        self._projection[:, low] = self._inverse_times(moment) + self._constant[:, None]
+        self._offset[low] = centered[low] @ self._constant + self._level
+        hat = torch.empty_like(operator)
+        hat[low] = centered[low] @ self._projection + self._offset
+        hat[:, low] = hat[low].T
         scale = weight[high].rsqrt()
         known = -operator[high][:, high] * scale * scale[:, None]
         known.diagonal().copy_((1 - self.one_minus_leverage[high]) / weight[high])
-        low = torch.ones_like(weight, dtype=torch.bool)
-        low[high] = False
-        hat = torch.where(low[:, None], hat, hat.T)
         hat[high[:, None], high] = known
         self.leverage = hat.diagonal().clone()
         self.off_diagonal = hat.fill_diagonal_(0)
-
-    def _base_leverage(self, operator: Tensor) -> Tensor:
-        """Leverage of the base row, from the leverages of a model without its differences."""
-        position = self._base[0]
-        return (1 - operator[position, position]) / self.sample_weight[position]
 
     def _inverse_times(self, moment: Tensor) -> Tensor:
         """Return C m for a moment m of centered rows, (p, k)."""
