@@ -127,6 +127,10 @@ class RidgeProblem(ABC):
     def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> Smoother:
         """Factorize the problem for sample weights in visiting order."""
 
+    def precise_smoother(self, sample_weight: Tensor, alpha: float) -> Smoother | None:
+        """Factorize more slowly, for more digits than `smoother`; None if that is not possible."""
+        return None
+
     @abstractmethod
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
         """Return the spectrum for sample weights in visiting order, to choose the penalty."""
@@ -205,13 +209,19 @@ class Problem(RidgeProblem):
         kind = PrimalSmoother if self.rows.n_columns <= self.rows.n_rows else DualSmoother
         try:
             return kind(self.row_blocks(dtype), sample_weight, alpha, self.fit_intercept)
-        except InsufficientPrecisionError:
-            if dtype != torch.float64 or self.rows.n_rows > _MOST_ROWS:
-                raise
-        return self.orthogonal_smoother(sample_weight, alpha)
+        except InsufficientPrecisionError as error:
+            failure = error.with_traceback(None)  # whose frames hold the failed factorization
+        precise = None
+        if dtype == torch.float64:
+            precise = self.precise_smoother(sample_weight, alpha)
+        if precise is None:
+            raise failure
+        return precise
 
-    def orthogonal_smoother(self, sample_weight: Tensor, alpha: float) -> OrthogonalSmoother:
-        """Factorize the problem more slowly, without losing digits to a Gram matrix."""
+    def precise_smoother(self, sample_weight: Tensor, alpha: float) -> OrthogonalSmoother | None:
+        """Factorize the problem as precisely as possible; None if there are too many rows."""
+        if self.rows.n_rows > _MOST_ROWS:
+            return None
         rows = self.row_blocks(torch.float64)
         return OrthogonalSmoother(rows, sample_weight, alpha, self.fit_intercept)
 

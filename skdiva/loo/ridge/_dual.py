@@ -19,6 +19,7 @@ from skdiva.loo.ridge._precision import (
     LARGEST_INVERSE_ERROR,
     RESOLUTION,
     cholesky,
+    require_centered,
     require_residual_share,
 )
 from skdiva.loo.ridge._products import center_rows, weighted_center, weighted_target_mean
@@ -47,6 +48,7 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         self.alpha = alpha
         self._inverse_total = 1 / float(sample_weight.double().sum()) if fit_intercept else 0.0
         self.center = weighted_center(rows, sample_weight, fit_intercept)
+        require_centered(self.center, self.alpha**-0.5, sample_weight, self.dtype)
         self._training = torch.nonzero(self.sample_weight > 0)[:, 0]
         self._zero = torch.nonzero(self.sample_weight == 0)[:, 0]
         self._root = self.sample_weight[self._training].sqrt()

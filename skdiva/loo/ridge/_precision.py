@@ -16,6 +16,8 @@ _POWER_STEPS = 12
 LARGEST_ERROR = {torch.float32: 4e-3, torch.float64: 1e-7}
 # Limits for an explicit inverse, whose relative error may be as large as this product.
 LARGEST_INVERSE_ERROR = {torch.float32: 1e-4, torch.float64: 1e-8}
+# Largest rounding error of the mean of the features, in units of whitened rows.
+_LARGEST_OFFSET = {torch.float32: 1e-4, torch.float64: 1e-8}
 # Smallest difference, relative to the number subtracted from, that is not a rounding error.
 RESOLUTION = {torch.float32: 1e-3, torch.float64: 1e-8}
 # Smallest 1 - leverage that is accurate if it was computed by subtraction from 1.
@@ -66,8 +68,8 @@ def in_sufficient_dtype(
             reason = error.with_traceback(None)  # whose frames hold the failed factorization
     raise ValueError(
         f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
-        "Use a larger alpha, or remove rows or columns that are duplicates of, or much larger "
-        "than, the others."
+        "Use a larger alpha, scale large features, targets and weights down, or remove rows or "
+        "columns that are duplicates of, or much larger than, the others."
     ) from reason
 
 
@@ -170,6 +172,42 @@ def require_condition(
             f"the penalized Gram matrix has a condition number near {condition:.1e}"
         )
     return condition
+
+
+def require_factor(factor: Tensor) -> Tensor:
+    """Return a lower triangular factor (q, q) that was not computed from a Gram matrix.
+
+    Raises
+    ------
+    InsufficientPrecisionError
+        If eps times its condition number exceeds the limit.
+    """
+    diagonal = torch.linalg.vector_norm(factor, dim=1).square()
+    require_condition(diagonal, lambda v: factor @ (factor.T @ v), factor, LARGEST_ERROR, root=True)
+    return factor
+
+
+def require_centered(
+    center: Tensor, scale: Tensor | float, sample_weight: Tensor, dtype: torch.dtype
+) -> None:
+    """Raise InsufficientPrecisionError if rounding errors of the means show in whitened rows.
+
+    Parameters
+    ----------
+    center : tensor of shape (p,)
+        Weighted mean, float64.
+    scale : float or tensor of shape (p,)
+        Upper limit on the root of the diagonal of C.
+    sample_weight : tensor of shape (n,)
+    dtype : torch.dtype
+    """
+    rounding = max(torch.finfo(dtype).eps ** 2, torch.finfo(torch.float64).eps)
+    norm = torch.linalg.vector_norm(center * scale)
+    error = rounding * float(norm * sample_weight.double().sum().sqrt())
+    if not error <= _LARGEST_OFFSET[dtype]:
+        raise InsufficientPrecisionError(
+            f"the means of the features are too large to subtract (relative error {error:.1e})"
+        )
 
 
 def require_residual_share(smallest: float, dtype: torch.dtype, least: float | None = None) -> None:

@@ -25,7 +25,13 @@ from skdiva.loo.ridge._cross_sums import cross_sums, total_sums
 from skdiva.loo.ridge._group_blocks import group_blocks, left_out_solve, solve_whitened
 from skdiva.loo.ridge._high_leverage_rows import HighLeverageRows
 from skdiva.loo.ridge._new_rows import NewRowForm
-from skdiva.loo.ridge._precision import cholesky, require_residual_share
+from skdiva.loo.ridge._precision import (
+    InsufficientPrecisionError,
+    cholesky,
+    require_centered,
+    require_factor,
+    require_residual_share,
+)
 from skdiva.loo.ridge._smoother import AffineSmoother
 from skdiva.loo.rows import Block, RowBlocks
 
@@ -75,11 +81,11 @@ class PrimalSmoother(AffineSmoother):
         if excluded is not None:
             sample_weight = sample_weight.index_fill(0, excluded, 0.0)
         self.center = products.weighted_center(rows, sample_weight, self.fit_intercept)
-        gram = products.weighted_gram(rows, sample_weight.to(rows.dtype), self.center)
-        gram.diagonal().add_(alpha)
-        factor = cholesky(gram)
+        factor = self._factor(rows, sample_weight.to(rows.dtype), alpha)
         identity = torch.eye(rows.n_columns, dtype=rows.dtype, device=rows.device)
         self._inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+        scale = torch.linalg.vector_norm(self._inverse, dim=0)
+        require_centered(self.center, scale, sample_weight, self.dtype)
         self._constant = identity.new_empty(0)
         if self.fit_intercept:
             self._constant = (1 / sample_weight.double().sum().sqrt()).to(rows.dtype)[None]
@@ -102,6 +108,24 @@ class PrimalSmoother(AffineSmoother):
         self.one_minus_leverage = 1 - self.sample_weight * self.leverage
         if self._high is not None:
             self.one_minus_leverage[self._high.positions] = self._high.operator.diagonal()
+
+    def _factor(self, rows: RowBlocks, sample_weight: Tensor, alpha: float | Tensor) -> Tensor:
+        """Lower triangular factor L of C^-1, (p, p)."""
+        gram = products.weighted_gram(rows, sample_weight, self.center)
+        gram.diagonal().add_(alpha)
+        try:
+            return cholesky(gram)
+        except InsufficientPrecisionError:
+            if self.dtype != torch.float64:
+                raise
+        root_alpha = (
+            torch.as_tensor(alpha, dtype=gram.dtype, device=gram.device)
+            .sqrt()
+            .expand(rows.n_columns)
+        )
+        return require_factor(
+            products.orthogonal_factor(rows, sample_weight, self.center, root_alpha)
+        )
 
     def whitened_fit(self, targets: Targets) -> tuple[Tensor, Tensor, Tensor | None]:
         """Fit the model to the whitened rows.
