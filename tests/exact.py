@@ -54,6 +54,7 @@ def _exact(data, new_features, new_values, validation):
     sizes = [[] for _ in range(n + m)]
     share = _shares(data.validation_weight)
     coef, solve = _fit(data, rows, values, [])
+    full_residuals = every * coef - every_value
     leverage = _diagonal(rows, solve)
     weight = [flint.arb(float(a)) for a in data.sample_weight]
     one_minus = [1 - a * h for a, h in zip(weight, leverage, strict=True)]
@@ -132,12 +133,13 @@ def _add_terms(
     """
     residuals = every * coef - every_value
     pulled = every * solve(left.transpose() * gradient)
-    magnitude = [[abs(value) for value in row] for row in (every * coef).tolist()]
-    for j, row in enumerate(every_value.tolist()):
-        magnitude[j] = [
-            abs(residuals[j, c]) + rounding[j] * (magnitude[j][c] + abs(row[c]))
-            for c in range(len(row))
-        ]
+    changes = residuals - full_residuals
+    for j in range(every.nrows()):
+        for c in range(every_value.ncols()):
+            target = every_value[j, c]
+            given = abs(residuals[j, c] + target) + abs(target)
+            parts = abs(residuals[j, c]) + abs(full_residuals[j, c]) + abs(changes[j, c])
+            changes[j, c] = parts + rounding[j] * given
     reach = [max(x.mid(), flint.arb(0)).sqrt() for x in _diagonal(every, solve)]
     strength = [x.sqrt() for x in _diagonal(left, solve)]
     k, m = gradient.ncols(), gradient.nrows()
@@ -146,7 +148,7 @@ def _add_terms(
     ]
     for j in set(range(every.nrows())) - set(map(int, own)):
         terms[j] += [residuals[j, c] * pulled[j, c] for c in range(k)]
-        sizes[j] += [magnitude[j][c] * reach[j] * weighted[c] for c in range(k)]
+        sizes[j] += [changes[j, c] * reach[j] * weighted[c] for c in range(k)]
 
 
 def _diagonal(rows, solve):

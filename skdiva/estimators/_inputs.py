@@ -212,6 +212,7 @@ def _check_weight(sample_weight: Any, n: int, target: Target) -> np.ndarray:
     weight = _check_sample_weight(weight, np.empty(n), dtype=np.float64, ensure_non_negative=True)
     if not weight.any():  # scikit-learn checks this since version 1.9
         raise ValueError("Sample weights must contain at least one non-zero number.")
+    weight = _mean_one(weight)
     if isinstance(target, ClassLabels):
         totals = np.bincount(target.codes, weights=weight, minlength=target.n_outputs)
         if not totals.all():
@@ -220,7 +221,7 @@ def _check_weight(sample_weight: Any, n: int, target: Target) -> np.ndarray:
                 f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
                 "Remove their rows, or give them positive weight."
             )
-    return weight * (n / weight.sum())
+    return weight
 
 
 def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.ndarray:
@@ -243,7 +244,14 @@ def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.n
             "validation_weight is zero for all rows, so that there is no loss. Give some rows a "
             "positive weight, or pass X_val and y_val."
         )
-    return weight * (n / weight.sum())
+    return _mean_one(weight)
+
+
+def _mean_one(weight: np.ndarray) -> np.ndarray:
+    """Scale weights (n,) to mean 1; their sum, or its inverse, may be too large for a float."""
+    # A power of two changes no digit.
+    weight = np.ldexp(weight, -np.frexp(weight.max())[1])
+    return weight * (len(weight) / weight.sum())
 
 
 def _check_groups(groups: Any, n: int) -> np.ndarray:
