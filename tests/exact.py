@@ -152,7 +152,7 @@ def _loss(name, predictions, values, share):
         total, mass = sum(exponentials), sum(targets)
         logs = [x - largest - total.log() for x in predicted]
         losses.append(-share[i] * sum(targets[c] * logs[c] for c in columns))
-        magnitude = max((abs(x).mid() for x in predicted))
+        magnitude = max(abs(x).mid() for x in predicted)
         for c in columns:
             probability = exponentials[c] / total
             change = probability * (1 - probability) * magnitude

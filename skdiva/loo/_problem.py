@@ -127,7 +127,11 @@ class RidgeProblem(ABC):
     def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> Smoother:
         """Factorize the problem for sample weights in visiting order."""
 
-    def precise_smoother(self, sample_weight: Tensor, alpha: float) -> Smoother | None:
+    def precise_smoother(
+        self,
+        sample_weight: Tensor,  # noqa: ARG002 - for subclasses
+        alpha: float,  # noqa: ARG002
+    ) -> Smoother | None:
         """Factorize more slowly, for more digits than `smoother`; None if that is not possible."""
         return None
 

@@ -48,6 +48,9 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         self.alpha = alpha
         self._inverse_total = 1 / float(sample_weight.double().sum()) if fit_intercept else 0.0
         self.center = weighted_center(rows, sample_weight, fit_intercept)
+        # The mean is subtracted from rows and targets, and would be that of a single heavy row.
+        heaviest = float(self.sample_weight.max()) * self._inverse_total
+        require_residual_share(1 - heaviest, self.dtype, RESOLUTION[self.dtype])
         require_centered(self.center, self.alpha**-0.5, sample_weight, self.dtype)
         self._training = torch.nonzero(self.sample_weight > 0)[:, 0]
         self._zero = torch.nonzero(self.sample_weight == 0)[:, 0]
