@@ -99,7 +99,7 @@ class _Refits:
         predictions = np.array(predictions.tolist(), dtype=float)
         derivative, size = (np.array(x, dtype=float) for x in (self.sums, self.sizes))
         return Exact(
-            float(self.loss),
+            float(self.loss.mid()),
             predictions,
             -derivative[:n],
             -derivative[n:],

@@ -28,7 +28,7 @@ only.
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -121,7 +121,7 @@ class FittedRidge:
         problem.layout.require_two_groups(weight)
         self.problem, self.alpha = problem, alpha
         self._factorize: Callable | None = partial(problem.smoother, weight, alpha)
-        self._precise = partial(problem.precise_smoother, weight, alpha)
+        self._precise: Callable = partial(problem.precise_smoother, weight, alpha)
         with full_float32():
             self.smoother = in_sufficient_dtype(problem.dtype, alpha, self._factorize)
 
@@ -147,7 +147,7 @@ class FittedRidge:
         """
         fit = object.__new__(cls)
         fit.problem, fit.smoother, fit.alpha = problem, smoother, alpha
-        fit._factorize = fit._precise = None
+        fit._factorize = None
         return fit
 
     def with_objective(self, problem: RidgeProblem) -> "FittedRidge":
@@ -191,10 +191,13 @@ class FittedRidge:
 
     def _precisely(self, compute: Callable[[], _Results]) -> _Results:
         """Return the finite results of ``compute()``, after another factorization if necessary."""
+        factorize = self._factorize
+        if factorize is None:
+            return _finite(compute())
 
         def attempt(dtype):
             if dtype != self.smoother.dtype:
-                self._replace_smoother(self._factorize(dtype))
+                self._replace_smoother(factorize(dtype))
             try:
                 return _finite(compute())
             except InsufficientPrecisionError as error:
@@ -205,8 +208,6 @@ class FittedRidge:
             self._replace_smoother(precise)
             return _finite(compute())
 
-        if self._factorize is None:
-            return _finite(compute())
         return in_sufficient_dtype(self.smoother.dtype, self.alpha, attempt)
 
     def _replace_smoother(self, smoother: Smoother) -> None:
@@ -302,7 +303,7 @@ class FittedRidge:
 
         def form():
             gradient = self._objective[1]  # first, because it may factorize again, in float64
-            smoother = self.smoother
+            smoother = cast(AffineSmoother, self.smoother)
             if self.problem.validation is not None:
                 return smoother.adjoint_form(self.problem.validation_rows, gradient)
             first = smoother.solve_left_out(gradient, transposed=True)

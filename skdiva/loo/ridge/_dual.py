@@ -21,6 +21,7 @@ from skdiva.loo.ridge._precision import (
     cholesky,
     require_centered,
     require_residual_share,
+    require_similar_sizes,
 )
 from skdiva.loo.ridge._products import center_rows, weighted_center, weighted_target_mean
 from skdiva.loo.ridge._smoother import AffineSmoother
@@ -56,6 +57,8 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         self._zero = torch.nonzero(self.sample_weight == 0)[:, 0]
         self._root = self.sample_weight[self._training].sqrt()
         gram = self._gram_with(self.rows.read(slice(0, rows.n_rows)))
+        if self.dtype == torch.float32:
+            require_similar_sizes(gram.diagonal())
         operator = self._factorize(gram[self._training][:, self._training])
         # Rounding errors are relative to the diagonal before the intercept was subtracted.
         shares = operator.diagonal() / (self.alpha * self._inverse.diagonal())

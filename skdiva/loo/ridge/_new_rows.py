@@ -104,7 +104,7 @@ class NewRowForm(NamedTuple):
             row = int((~narrow.isfinite()).nonzero()[0])
             raise ValueError(
                 f"The derivative of new row {row} is not a finite number in {narrow.dtype}. Scale "
-                "its features or targets down, or use dtype=float64."
+                "large features and targets down, or use dtype=float64 if that is not the dtype."
             )
         return narrow
 

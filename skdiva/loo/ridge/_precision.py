@@ -18,6 +18,8 @@ LARGEST_ERROR = {torch.float32: 4e-3, torch.float64: 1e-7}
 LARGEST_INVERSE_ERROR = {torch.float32: 1e-4, torch.float64: 1e-8}
 # Largest rounding error of the mean of the features, in units of whitened rows.
 _LARGEST_OFFSET = {torch.float32: 1e-4, torch.float64: 1e-8}
+# Largest ratio of the squared norms of rows in float32.
+_LARGEST_RATIO = 1e6
 # Smallest difference, relative to the number subtracted from, that is not a rounding error.
 RESOLUTION = {torch.float32: 1e-2, torch.float64: 1e-8}
 # Smallest 1 - leverage that is accurate if it was computed by subtraction from 1.
@@ -207,6 +209,21 @@ def require_centered(
     if not error <= _LARGEST_OFFSET[dtype]:
         raise InsufficientPrecisionError(
             f"the means of the features are too large to subtract (relative error {error:.1e})"
+        )
+
+
+def require_similar_sizes(squares: Tensor) -> None:
+    """Raise InsufficientPrecisionError if some rows are so much larger than others that these lose.
+
+    Parameters
+    ----------
+    squares : tensor of shape (n,)
+        Squared norms of rows.
+    """
+    largest, median = float(squares.max()), float(squares.median())
+    if not largest <= _LARGEST_RATIO * median:
+        raise InsufficientPrecisionError(
+            f"some rows are larger than others, {largest:.1e} / {median:.1e} in squared norms"
         )
 
 

@@ -31,6 +31,7 @@ from skdiva.loo.ridge._precision import (
     require_centered,
     require_factor,
     require_residual_share,
+    require_similar_sizes,
 )
 from skdiva.loo.ridge._smoother import AffineSmoother
 from skdiva.loo.rows import Block, RowBlocks
@@ -69,6 +70,8 @@ class PrimalSmoother(AffineSmoother):
             self._factorize(rows, sample_weight, alpha, positions)
             checked = self.one_minus_leverage.index_fill(0, positions, 1.0)
         require_residual_share(float(checked.min()), self.dtype)
+        if self.dtype == torch.float32:
+            require_similar_sizes(self.leverage)
 
     def _factorize(
         self,
