@@ -11,11 +11,11 @@ from skdiva import DivaOutlierDetector
 
 PACKAGE = str(Path(skdiva.__file__).parent)
 DETECTORS = {
-    "default": (DivaOutlierDetector(), 26, 175),
+    "default": (DivaOutlierDetector(), 26, 181),
     "derivative of X itself": (
         DivaOutlierDetector(criterion="derivative", featurizer=None),
         22,
-        136,
+        143,
     ),
 }
 

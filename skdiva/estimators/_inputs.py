@@ -212,16 +212,14 @@ def _check_weight(sample_weight: Any, n: int, target: Target) -> np.ndarray:
     weight = _check_sample_weight(weight, np.empty(n), dtype=np.float64, ensure_non_negative=True)
     if not weight.any():  # scikit-learn checks this since version 1.9
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    weight = _mean_one(weight)
     if isinstance(target, ClassLabels):
         totals = np.bincount(target.codes, weights=weight, minlength=target.n_outputs)
-        if not totals.all():
-            lost = target.classes[totals == 0].tolist()
+        if lost := target.classes[totals == 0].tolist():
             raise ValueError(
                 f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
                 "Remove their rows, or give them positive weight."
             )
-    return weight
+    return _mean_one(weight)
 
 
 def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.ndarray:
@@ -233,11 +231,10 @@ def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.n
         )
     weight = _as_numbers(validation_weight, "validation_weight")
     weight = _one_per_row(weight, n, "validation_weight", "weight")
-    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+    if len(wrong := weight[~(weight >= 0) | np.isinf(weight)]):
         raise ValueError(
             "validation_weight expects finite numbers that are not negative, got "
-            f"{weight[~(weight >= 0) | np.isinf(weight)][0]}. Use 0 for rows to leave out of the "
-            "loss."
+            f"{wrong[0]}. Use 0 for rows to leave out of the loss."
         )
     if not weight.any():
         raise ValueError(
@@ -249,9 +246,8 @@ def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.n
 
 def _mean_one(weight: np.ndarray) -> np.ndarray:
     """Scale weights (n,) to mean 1; their sum, or its inverse, may be too large for a float."""
-    # A power of two changes no digit.
-    weight = np.ldexp(weight, -np.frexp(weight.max())[1])
-    return weight * (len(weight) / weight.sum())
+    # Dividing by a power of two first changes no digit.
+    return (weight := np.ldexp(weight, -np.frexp(weight.max())[1])) * (len(weight) / weight.sum())
 
 
 def _check_groups(groups: Any, n: int) -> np.ndarray:

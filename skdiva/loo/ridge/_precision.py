@@ -176,8 +176,8 @@ def require_condition(
     return condition
 
 
-def require_factor(factor: Tensor) -> Tensor:
-    """Return a lower triangular factor (q, q) that was not computed from a Gram matrix.
+def require_factor(factor: Tensor) -> None:
+    """Check a lower triangular factor (q, q) that was not computed from a Gram matrix.
 
     Raises
     ------
@@ -186,7 +186,6 @@ def require_factor(factor: Tensor) -> Tensor:
     """
     diagonal = torch.linalg.vector_norm(factor, dim=1).square()
     require_condition(diagonal, lambda v: factor @ (factor.T @ v), factor, LARGEST_ERROR, root=True)
-    return factor
 
 
 def require_centered(

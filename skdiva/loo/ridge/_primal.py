@@ -84,7 +84,16 @@ class PrimalSmoother(AffineSmoother):
         if excluded is not None:
             sample_weight = sample_weight.index_fill(0, excluded, 0.0)
         self.center = products.weighted_center(rows, sample_weight, self.fit_intercept)
-        factor = self._factor(rows, sample_weight.to(rows.dtype), alpha)
+        own_dtype = sample_weight.to(rows.dtype)
+        gram = products.weighted_gram(rows, own_dtype, self.center)
+        gram.diagonal().add_(alpha)
+        try:
+            factor = cholesky(gram)
+        except InsufficientPrecisionError:
+            if self.dtype != torch.float64:
+                raise
+            factor = products.orthogonal_factor(rows, own_dtype, self.center, alpha)
+            require_factor(factor)
         identity = torch.eye(rows.n_columns, dtype=rows.dtype, device=rows.device)
         self._inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
         scale = torch.linalg.vector_norm(self._inverse, dim=0)
@@ -111,24 +120,6 @@ class PrimalSmoother(AffineSmoother):
         self.one_minus_leverage = 1 - self.sample_weight * self.leverage
         if self._high is not None:
             self.one_minus_leverage[self._high.positions] = self._high.operator.diagonal()
-
-    def _factor(self, rows: RowBlocks, sample_weight: Tensor, alpha: float | Tensor) -> Tensor:
-        """Lower triangular factor L of C^-1, (p, p)."""
-        gram = products.weighted_gram(rows, sample_weight, self.center)
-        gram.diagonal().add_(alpha)
-        try:
-            return cholesky(gram)
-        except InsufficientPrecisionError:
-            if self.dtype != torch.float64:
-                raise
-        root_alpha = (
-            torch.as_tensor(alpha, dtype=gram.dtype, device=gram.device)
-            .sqrt()
-            .expand(rows.n_columns)
-        )
-        return require_factor(
-            products.orthogonal_factor(rows, sample_weight, self.center, root_alpha)
-        )
 
     def whitened_fit(self, targets: Targets) -> tuple[Tensor, Tensor, Tensor | None]:
         """Fit the model to the whitened rows.

@@ -47,14 +47,15 @@ def weighted_gram(rows: RowBlocks, sample_weight: Tensor, center: Tensor) -> Ten
 
 
 def orthogonal_factor(
-    rows: RowBlocks, sample_weight: Tensor, center: Tensor, root_alpha: Tensor
+    rows: RowBlocks, sample_weight: Tensor, center: Tensor, alpha: float | Tensor
 ) -> Tensor:
     """Lower triangular factor of the penalized Gram matrix, (p, p), from the rows themselves.
 
     It is slower than a Cholesky factorization of the Gram matrix, whose condition number is the
     square of that of the rows.
     """
-    factor = torch.diag(root_alpha)
+    penalty = torch.as_tensor(alpha, dtype=rows.dtype, device=rows.device)
+    factor = torch.diag(penalty.sqrt().expand(rows.n_columns))
     for block in rows.layout.blocks:
         centered = center_rows(rows.read(block.rows), center)
         scaled = centered.mul_(sample_weight[block.rows].sqrt()[:, None])
