@@ -2,8 +2,9 @@
 
 A `Smoother` computes residuals, leverages, and sums over the hat matrix that exclude a row's own
 group. `PrimalSmoother` factorizes a p x p matrix over blocks of rows, `DualSmoother` an n x n
-matrix. High-leverage rows and groups are handled separately, so that no digits are lost. If a dtype
-is still not precise enough, `InsufficientPrecisionError` is raised.
+matrix, and `OrthogonalSmoother`, for badly conditioned problems in float64, the rows themselves.
+High-leverage rows and groups are handled separately, so that no digits are lost. If a dtype is
+still not precise enough, `InsufficientPrecisionError` is raised.
 """
 
 from skdiva.loo.ridge._cross_sums import cross_sums, total_sums

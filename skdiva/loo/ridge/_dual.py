@@ -115,8 +115,8 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
     def _with_rest(self, training_rows: Tensor, solution: Tensor, rest: Tensor) -> Tensor:
         """Return C m (p, k), from S^-1 X m (n, k) and the rest alpha C m = m - X' S^-1 X m (p, k).
 
-        The rounding errors of the rest are as large as those of m, and not orthogonal to training
-        rows, which may be large. They are in C m = (alpha C) (alpha C) m / alpha + X' S^-2 X m.
+        The rest has the rounding errors of m, also along training rows, which may be large. In
+        C m = (alpha C) (alpha C) m / alpha + X' S^-2 X m the second factor removes them.
         """
         rest = rest - training_rows.T @ (self._inverse @ (training_rows @ rest))
         return rest / self.alpha + training_rows.T @ (self._inverse @ solution)
