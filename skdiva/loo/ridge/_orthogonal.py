@@ -105,21 +105,33 @@ class OrthogonalSmoother(HatMatrixSmoother, AffineSmoother):
         self._constant = self._projection[:, base].sum(dim=1)  # 0 without an intercept
         self._level = self._offset[base].sum()
         # The orthogonal columns of rows of low leverage are small, but not their rounding errors.
-        high = (self.one_minus_leverage < _LOW) & (weight > 0)
-        high[base] = True
-        low, high = torch.nonzero(~high)[:, 0], torch.nonzero(high)[:, 0]
+        low = self.one_minus_leverage >= _LOW
+        low[base] = False
         moment = centered[low].T
         self._projection[:, low] = self._inverse_times(moment) + self._constant[:, None]
         self._offset[low] = centered[low] @ self._constant + self._level
-        hat = torch.empty_like(operator)
-        hat[low] = centered[low] @ self._projection + self._offset
-        hat[:, low] = hat[low].T
-        scale = weight[high].rsqrt()
-        known = -operator[high][:, high] * scale * scale[:, None]
-        known.diagonal().copy_((1 - self.one_minus_leverage[high]) / weight[high])
-        hat[high[:, None], high] = known
+        hat = self._hat_matrix(centered, operator)
         self.leverage = hat.diagonal().clone()
         self.off_diagonal = hat.fill_diagonal_(0)
+
+    def _hat_matrix(self, centered: Tensor, operator: Tensor) -> Tensor:
+        """H (n, n), whose entries are computed in the most precise of three ways.
+
+        H_ij is z_i' C z_j, computed from C z_j or from C z_i, or it is found in the operator
+        I - s H s. Rounding errors are proportional to the sizes of the two factors.
+        """
+        hat = centered @ self._projection + self._offset
+        reach, size = (torch.linalg.vector_norm(x, dim=1) for x in (centered, self._projection.T))
+        error = torch.outer(reach, size) + self._offset.abs()
+        hat = torch.where(error <= error.T, hat, hat.T)
+        root_weight = self.sample_weight.sqrt()
+        by_operator = -operator / root_weight / root_weight[:, None]
+        share = self.one_minus_leverage.sqrt() / root_weight  # infinite for rows of weight zero
+        precise = torch.outer(share, share) < torch.minimum(error, error.T)
+        hat = torch.where(precise.fill_diagonal_(False), by_operator, hat)
+        high = torch.nonzero(self.one_minus_leverage < _LOW)[:, 0]
+        hat[high, high] = (1 - self.one_minus_leverage[high]) / self.sample_weight[high]
+        return hat
 
     def _inverse_times(self, moment: Tensor) -> Tensor:
         """Return C m for a moment m of centered rows, (p, k)."""
