@@ -55,6 +55,7 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         require_centered(self.center, self.alpha**-0.5, sample_weight, self.dtype)
         self._training = torch.nonzero(self.sample_weight > 0)[:, 0]
         self._zero = torch.nonzero(self.sample_weight == 0)[:, 0]
+        require_similar_sizes(self.sample_weight[self._training])
         self._root = self.sample_weight[self._training].sqrt()
         gram = self._gram_with(self.rows.read(slice(0, rows.n_rows)))
         if self.dtype == torch.float32:

@@ -18,11 +18,13 @@ from torch import Tensor
 from skdiva.loo._targets import Targets
 from skdiva.loo.ridge._hat_matrix import HatMatrixSmoother
 from skdiva.loo.ridge._new_rows import NewRowForm
-from skdiva.loo.ridge._precision import LARGEST_ERROR, require_condition
+from skdiva.loo.ridge._precision import LARGEST_ERROR, InsufficientPrecisionError, require_condition
 from skdiva.loo.ridge._products import weighted_target_mean
 from skdiva.loo.ridge._smoother import AffineSmoother
 from skdiva.loo.rows import RowBlocks
 
+# Limit on a pessimistic estimate of the relative error of leave-one-out residuals.
+_LARGEST_RESIDUAL_ERROR = 1e-4
 _LOW = 0.5  # 1 - leverage of rows whose entries of H are not computed from I - s H s
 
 
@@ -71,7 +73,7 @@ class OrthogonalSmoother(HatMatrixSmoother, AffineSmoother):
         stacked = torch.cat(parts, dim=1).T
         orthogonal, factor = torch.linalg.qr(stacked)
         norms = torch.linalg.vector_norm(factor, dim=0)
-        require_condition(
+        self._condition = require_condition(
             norms.square(), lambda v: factor.T @ (factor @ v), factor.T, LARGEST_ERROR, root=True
         )
         identity = torch.eye(len(factor), dtype=self.dtype, device=factor.device)
@@ -124,11 +126,14 @@ class OrthogonalSmoother(HatMatrixSmoother, AffineSmoother):
         reach, size = (torch.linalg.vector_norm(x, dim=1) for x in (centered, self._projection.T))
         error = torch.outer(reach, size) + self._offset.abs()
         hat = torch.where(error <= error.T, hat, hat.T)
+        error = torch.minimum(error, error.T)
         root_weight = self.sample_weight.sqrt()
         by_operator = -operator / root_weight / root_weight[:, None]
         share = self.one_minus_leverage.sqrt() / root_weight  # infinite for rows of weight zero
-        precise = torch.outer(share, share) < torch.minimum(error, error.T)
-        hat = torch.where(precise.fill_diagonal_(False), by_operator, hat)
+        by_share = torch.outer(share, share).fill_diagonal_(torch.inf)
+        hat = torch.where(by_share < error, by_operator, hat)
+        self._error = torch.minimum(error, by_share).fill_diagonal_(0)
+        self._error.mul_(self._condition * torch.finfo(self.dtype).eps)
         high = torch.nonzero(self.one_minus_leverage < _LOW)[:, 0]
         hat[high, high] = (1 - self.one_minus_leverage[high]) / self.sample_weight[high]
         return hat
@@ -146,6 +151,24 @@ class OrthogonalSmoother(HatMatrixSmoother, AffineSmoother):
         weight, budget = self.sample_weight, self.rows.budget
         mean = weighted_target_mean(targets, weight, self.fit_intercept, budget)
         return targets.ridge_values(slice(None), self.dtype, mean), mean
+
+    def residuals(self, targets: Targets) -> Tensor:
+        """Prediction minus target of every row, (n, k).
+
+        Raises
+        ------
+        InsufficientPrecisionError
+            If the rounding errors of H are not small compared with a leave-one-out residual.
+        """
+        residuals = super().residuals(targets)
+        values = self.centered_targets(targets)[0].abs()
+        error = (self._error @ (self.sample_weight[:, None] * values)).sum(dim=1)
+        size = (residuals.abs() + self.one_minus_leverage[:, None] * values).sum(dim=1)
+        if bool((error > _LARGEST_RESIDUAL_ERROR * size).any()):
+            raise InsufficientPrecisionError(
+                "rounding errors are as large as some of the residuals"
+            )
+        return residuals
 
     def coefficients(self, targets: Targets) -> tuple[Tensor, Tensor]:
         """Return ``coef`` (p, k) and ``intercept`` (k,), float64, of the ridge model."""

@@ -18,7 +18,7 @@ LARGEST_ERROR = {torch.float32: 4e-3, torch.float64: 1e-7}
 LARGEST_INVERSE_ERROR = {torch.float32: 1e-4, torch.float64: 1e-8}
 # Largest rounding error of the mean of the features, in units of whitened rows.
 _LARGEST_OFFSET = {torch.float32: 1e-4, torch.float64: 1e-8}
-# Largest ratio of the squared norms of rows in float32.
+# Largest ratio of squared norms or weights to their median.
 _LARGEST_RATIO = 1e6
 # Smallest difference, relative to the number subtracted from, that is not a rounding error.
 RESOLUTION = {torch.float32: 1e-2, torch.float64: 1e-8}
@@ -189,7 +189,11 @@ def require_factor(factor: Tensor) -> None:
 
 
 def require_centered(
-    center: Tensor, scale: Tensor | float, sample_weight: Tensor, dtype: torch.dtype
+    center: Tensor,
+    scale: Tensor | float,
+    sample_weight: Tensor,
+    dtype: torch.dtype,
+    smallest: float = 1.0,
 ) -> None:
     """Raise InsufficientPrecisionError if rounding errors of the means show in whitened rows.
 
@@ -201,10 +205,12 @@ def require_centered(
         Upper limit on the root of the diagonal of C.
     sample_weight : tensor of shape (n,)
     dtype : torch.dtype
+    smallest : float, default=1.0
+        Smallest 1 - leverage from which the errors are subtracted.
     """
     rounding = max(torch.finfo(dtype).eps ** 2, torch.finfo(torch.float64).eps)
     norm = torch.linalg.vector_norm(center * scale)
-    error = rounding * float(norm * sample_weight.double().sum().sqrt())
+    error = rounding * float(norm * sample_weight.double().sum().sqrt()) / smallest
     if not error <= _LARGEST_OFFSET[dtype]:
         raise InsufficientPrecisionError(
             f"the means of the features are too large to subtract (relative error {error:.1e})"
@@ -212,17 +218,18 @@ def require_centered(
 
 
 def require_similar_sizes(squares: Tensor) -> None:
-    """Raise InsufficientPrecisionError if some rows are so much larger than others that these lose.
+    """Raise InsufficientPrecisionError if a row is so large that the others lose digits.
 
     Parameters
     ----------
     squares : tensor of shape (n,)
-        Squared norms of rows.
+        Squared norms of rows, or their weights.
     """
     largest, median = float(squares.max()), float(squares.median())
     if not largest <= _LARGEST_RATIO * median:
         raise InsufficientPrecisionError(
-            f"some rows are larger than others, {largest:.1e} / {median:.1e} in squared norms"
+            f"a row has a squared norm, leverage or weight of {largest:.1e}, and half of the rows "
+            f"have at most {median:.1e}"
         )
 
 

@@ -69,7 +69,10 @@ class PrimalSmoother(AffineSmoother):
         if 0 < len(positions) <= most:
             self._factorize(rows, sample_weight, alpha, positions)
             checked = self.one_minus_leverage.index_fill(0, positions, 1.0)
-        require_residual_share(float(checked.min()), self.dtype)
+        smallest = float(checked.min())
+        require_residual_share(smallest, self.dtype)
+        scale = torch.linalg.vector_norm(self._inverse, dim=0)
+        require_centered(self.center, scale, sample_weight, self.dtype, smallest)
         if self.dtype == torch.float32:
             require_similar_sizes(self.leverage)
 
@@ -96,8 +99,6 @@ class PrimalSmoother(AffineSmoother):
             require_factor(factor)
         identity = torch.eye(rows.n_columns, dtype=rows.dtype, device=rows.device)
         self._inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
-        scale = torch.linalg.vector_norm(self._inverse, dim=0)
-        require_centered(self.center, scale, sample_weight, self.dtype)
         self._constant = identity.new_empty(0)
         if self.fit_intercept:
             self._constant = (1 / sample_weight.double().sum().sqrt()).to(rows.dtype)[None]
