@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skdiva import DivaExtender, DivaOutlierDetector, DivaReweighter, DivaSampler
+from skdiva.exceptions import UninformativeFeaturesWarning
 from skdiva.features import KernelFeaturizer
 
 X, Y = load_diabetes(return_X_y=True)
@@ -41,10 +42,11 @@ AS_NUMBERS = r"y holds \d+ different whole numbers in 120 rows.* read as numbers
 
 
 class Extender(DivaExtender):
-    """Extender whose pool are the rows of the core."""
+    """Extender whose pool are rows near those of the core."""
 
     def fit(self, X, y):
-        return super().fit(X, y, X_pool=X, y_pool=y)
+        nearby = X + 0.02 * np.random.default_rng(0).normal(size=X.shape)
+        return super().fit(X, y, X_pool=nearby, y_pool=y)
 
 
 READERS = {
@@ -65,6 +67,7 @@ READERS = {
 def silently(function):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", UninformativeFeaturesWarning)
         return function()
 
 
@@ -92,7 +95,11 @@ def test_whole_numbers_are_read_alike(reader):
                 np.testing.assert_allclose(getattr(model, name), getattr(other, name), rtol=1e-6)
     if isinstance(reader, KernelFeaturizer):
         assert model.kernel_ == told.kernel_ == shifted.kernel_
-        assert model.loo_losses_ == told.loo_losses_ == pytest.approx(shifted.loo_losses_)
+        assert (
+            model.loo_results_["loo_loss"]
+            == told.loo_results_["loo_loss"]
+            == pytest.approx(shifted.loo_results_["loo_loss"])
+        )
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
@@ -104,8 +111,12 @@ def test_a_few_whole_numbers_are_classes_unless_the_task_is_regression(reader):
     assert read_as(model) == read_as(named) in ("classification", None)
     assert read_as(numbers) == read_as(shifted) in ("regression", None)
     if isinstance(reader, KernelFeaturizer):
-        assert model.loo_losses_ == named.loo_losses_ != numbers.loo_losses_
-        assert numbers.loo_losses_ == pytest.approx(shifted.loo_losses_)
+        assert (
+            model.loo_results_["loo_loss"]
+            == named.loo_results_["loo_loss"]
+            != numbers.loo_results_["loo_loss"]
+        )
+        assert numbers.loo_results_["loo_loss"] == pytest.approx(shifted.loo_results_["loo_loss"])
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
@@ -165,7 +176,9 @@ def test_the_inner_estimator_decides(meta):
     # The featurizer is told as well.
     featurizer = KernelFeaturizer()
     other = silently(lambda: meta(Ridge(), featurizer=featurizer).fit(X, RATINGS))
-    assert other.featurizer_.loo_losses_ == pytest.approx(model.featurizer_.loo_losses_)
+    assert other.featurizer_.loo_results_["loo_loss"] == pytest.approx(
+        model.featurizer_.loo_results_["loo_loss"]
+    )
     assert (featurizer.task, other.featurizer_.task) == ("auto", "regression")
     piped = make_pipeline(StandardScaler(), KernelFeaturizer())
     piped = silently(lambda: meta(Ridge(), featurizer=piped).fit(X, RATINGS))
