@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from torch import Tensor
 
 from skdiva.arrays._containers import is_tensor
@@ -151,7 +152,7 @@ def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
 
     Parameters
     ----------
-    array : array-like or tensor
+    array : array-like, sparse array or tensor
     device : torch.device or str
     dtype : {'float32', 'float64', 'int64'}
 
@@ -161,6 +162,7 @@ def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
         Must not be written to, because it may share memory with the user's array.
     """
     if not is_tensor(array):
+        array = array.toarray() if issparse(array) else array
         array = np.asarray(array, dtype=dtype)
         if min(array.strides, default=0) < 0:
             array = array.copy()

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays import to_host
-from skdiva.estimators._feature_maps import FeatureMap, make_feature_map
+from skdiva.arrays import has_categories, to_host
 from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
+from skdiva.estimators.feature_maps import (
+    N_COMPONENTS,
+    ChosenFeatures,
+    FeatureMap,
+    LinearizedFeatures,
+    RawFeatures,
+    TransformedFeatures,
+    reduced_features,
+)
 from skdiva.exceptions import WeightsNotPropagatedWarning
 from skdiva.targets import TASK_CONSTRAINT, ClassLabels, TaskMixin
 
@@ -106,11 +115,14 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = self.task != "classification"
-        if self.featurizer is not None and not isinstance(self.featurizer, str):
+        inner = getattr(self, "estimator", None)
+        if self.featurizer is None or isinstance(self.featurizer, str):
+            tags.input_tags.sparse = inner is None or get_tags(inner).input_tags.sparse
+        else:
             # X goes to the featurizer and the inner estimator without validation, so it may be
             # whatever both of them accept.
             tags.no_validation = True
-            readers = [self.featurizer, getattr(self, "estimator", None)]
+            readers = [self.featurizer, inner]
             accepted = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
             for kind in ("sparse", "string", "categorical"):
                 setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in accepted))
@@ -118,7 +130,7 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
     def _validate_fit(self, X: Any, y: Any, **arguments: Any) -> tuple[TrainingData, FeatureMap]:
         """Validate the arguments of `fit`; return them with the feature map that will read X."""
-        feature_map = make_feature_map(self, X)
+        feature_map = _make_feature_map(self, X)
         numeric = feature_map.reads_numbers
         arguments = {"task": self.task, **arguments}
         return read_training_data(self, X, y, numeric=numeric, **arguments), feature_map
@@ -186,3 +198,17 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
                 delattr(self, name)
         self.__dict__.update(fitted)
         return self
+
+
+def _make_feature_map(estimator: BaseDiva, X: Any) -> FeatureMap:
+    """Return the feature map for the parameter ``featurizer`` of an estimator."""
+    featurizer, fit_intercept = estimator.featurizer, estimator.fit_intercept
+    if featurizer is None:
+        return RawFeatures()
+    if isinstance(featurizer, str):
+        if issparse(X) and X.shape[-1] > N_COMPONENTS:
+            return reduced_features(fit_intercept, estimator.random_state)
+        return ChosenFeatures(not has_categories(X), fit_intercept, estimator.random_state)
+    if hasattr(featurizer, "jacobian_tiles"):
+        return LinearizedFeatures(featurizer, fit_intercept)
+    return TransformedFeatures(featurizer, fit_intercept)

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from skdiva._decorators import fit_context
 from skdiva.arrays import append_rows, read_source, to_host
 from skdiva.estimators._base import BaseDiva
-from skdiva.estimators._feature_maps import FeatureMap
 from skdiva.estimators._inputs import TrainingData, check_X
 from skdiva.estimators._new_rows import NewRowDerivative
 from skdiva.estimators._pool import Pool, read_pool, with_pool
+from skdiva.estimators.feature_maps import FeatureMap
 from skdiva.estimators.inner import DelegationMixin
 from skdiva.targets import Target, encode_like
 

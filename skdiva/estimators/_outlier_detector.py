@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from skdiva._decorators import fit_context
 from skdiva.arrays import read_source, to_host
 from skdiva.estimators._base import BaseDiva
-from skdiva.estimators._feature_maps import LazyFeatures
 from skdiva.estimators._inputs import TrainingData, check_X
 from skdiva.estimators._label_scores import (
     LABEL_SCORES,
@@ -23,6 +22,7 @@ from skdiva.estimators._label_scores import (
     make_label_score,
     task_of_criterion,
 )
+from skdiva.estimators.feature_maps import LazyFeatures
 from skdiva.targets import Target, encode_like, read_labels
 
 
