@@ -45,7 +45,14 @@ class SparseRows(RowSource):
     X : CSR array or matrix of shape (n, p)
         Real numbers.
     compute : Compute
+
+    Attributes
+    ----------
+    kept_bytes : int
+        Largest size of transformed rows that are kept in memory, where they are dense.
     """
+
+    kept_bytes = 2**26
 
     def __init__(self, X: Any, compute: Compute):
         super().__init__(*X.shape, getattr(torch, compute.dtype), compute.device)
@@ -82,5 +89,5 @@ class SparseRows(RowSource):
                 f"A ridge model of {n} sparse rows with {p} columns needs dense matrices of about "
                 f"{needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free. Use "
                 "featurizer='auto', or let the featurizer end with "
-                "sklearn.decomposition.TruncatedSVD, which replaces the columns by a few hundred."
+                "sklearn.decomposition.TruncatedSVD."
             )

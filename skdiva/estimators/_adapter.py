@@ -127,7 +127,10 @@ class CoreAdapter:
             validation_weight=validation_weight,
             groups=None if data.groups is None else self.compute.tensor(data.groups, "int64"),
             validation=validation,
-            budget=Budget(block_rows=None if batch_size == "auto" else batch_size),
+            budget=Budget(
+                block_rows=None if batch_size == "auto" else batch_size,
+                kept_bytes=getattr(features, "kept_bytes", None),  # set for sparse rows
+            ),
         )
 
     def _targets(self, X: Any, target: Target) -> Any:

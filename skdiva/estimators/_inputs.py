@@ -145,9 +145,13 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     if numeric and issparse(X):
         return check_sparse(estimator, X, reset=reset)
     if numeric and not is_row_source(X):  # whose rows are checked when they are read
-        return validate_data(
-            estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
-        )
+        try:
+            return validate_data(
+                estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
+            )
+        except ValueError:
+            _refuse_texts(estimator, X)
+            raise
     X = without_graph(check_source(estimator, X))
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if _num_samples(X) < 1 + reset:
@@ -156,6 +160,15 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
             f"required by {type(estimator).__name__}."
         )
     return X
+
+
+def _refuse_texts(estimator: Any, X: Any) -> None:
+    if np.ndim(X) == 1 and isinstance(np.asarray(X).flat[0], str):
+        raise ValueError(
+            f"{type(estimator).__name__} expects a table of numbers as X, got texts. Pass the "
+            "output of sklearn.feature_extraction.text.TfidfVectorizer, in a Pipeline or with "
+            "featurizer=."
+        )
 
 
 def unwrap(value: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -327,6 +328,12 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     def _check_X(self, X: Any, *, reset: bool) -> Any:
         if has_categories(X):
             return validate_data(self, X, reset=reset, skip_check_array=True)
+        if issparse(X):
+            raise TypeError(
+                "KernelFeaturizer expects dense X, got sparse data. Reduce the columns first, with "
+                "make_pipeline(TruncatedSVD(100), KernelFeaturizer()), or pass X.toarray() if "
+                "there are few columns."
+            )
         X = to_host(X)
         return validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=1 + reset)
 

@@ -142,7 +142,9 @@ class ChosenFeatures(FeatureMap):
             self.fit_intercept,
             None if weight is None else compute.tensor(weight),
         )
-        X, device, dtype = _dense(data.X_checked), compute.device, compute.dtype
+        X, device, dtype = data.X_checked, compute.device, compute.dtype
+        if issparse(X):
+            X = _dense(X)
         self.featurizer = KernelFeaturizer(
             device=str(device), dtype=dtype, random_state=self.random_state
         )
