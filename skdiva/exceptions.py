@@ -8,3 +8,11 @@ class WeightsNotPropagatedWarning(UserWarning):
     train an estimator with them, pass it to :class:`skdiva.DivaReweighter` and make that the last
     step.
     """
+
+
+class UninformativeFeaturesWarning(UserWarning):
+    """Warning that the features say nothing about the labels.
+
+    Leave-one-out predictions are no better than the class shares, so there is no evidence that any
+    label is wrong. By default, no row is flagged then, and no weight is changed.
+    """

@@ -11,11 +11,11 @@ from skdiva import DivaOutlierDetector
 
 PACKAGE = str(Path(skdiva.__file__).parent)
 DETECTORS = {
-    "default": (DivaOutlierDetector(), 26, 180),
+    "default": (DivaOutlierDetector(), 26, 199),
     "derivative of X itself": (
         DivaOutlierDetector(criterion="derivative", featurizer=None),
-        22,
-        141,
+        23,
+        151,
     ),
 }
 

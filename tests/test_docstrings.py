@@ -33,10 +33,12 @@ PUBLIC = {
 
 
 def own_methods(public_class):
-    """Names of the public methods and properties that the class itself defines."""
+    """Names of the public methods and properties that this library defines for the class."""
+    own = [base for base in public_class.__mro__ if base.__module__.startswith("skdiva")]
+    members = {name: member for base in reversed(own) for name, member in vars(base).items()}
     return [
         name
-        for name, member in vars(public_class).items()
+        for name, member in members.items()
         if not name.startswith("_")
         and (isinstance(member, property | classmethod) or inspect.isfunction(member))
     ]

@@ -68,6 +68,16 @@ HUMAN = {
     "sentiment, single": Source(_SENTIMENT, "X_train", "y_single", "y_train"),
     "Hausa news, rules": Source("hausa_news/hausa_news.npz", "X_train", "y_noisy", "y_train"),
 }  # fmt: skip
+# The same with few columns.
+HUMAN_TABLES = {
+    "mammographic masses": Source(
+        "people/mammographic_birads.npz", "X_train", "y_noisy", "y_train"
+    ),
+    "defects, Derby": Source("people2/defects_derby/defects_derby.npz", "X", "y_noisy", "y_true"),
+    "defects, Lucene": Source(
+        "people2/defects_lucene/defects_lucene.npz", "X", "y_noisy", "y_true"
+    ),
+}
 REGRESSION = {
     name: Source(f"tabular/{name}.npz", "X", "y")
     for name in ("pol", "bike", "skillcraft", "concrete", "sml")
@@ -88,7 +98,7 @@ def load(name, folder, max_rows=MAX_ROWS):
     if name in OWN:
         X, y = OWN[name](return_X_y=True)
         return LabeledSet(X, y)
-    source = (CLEAN | HUMAN | REGRESSION)[name]
+    source = (CLEAN | HUMAN | HUMAN_TABLES | REGRESSION)[name]
     with np.load(Path(folder) / source.file) as arrays:
         arrays = dict(arrays)
     if source.labels_file:

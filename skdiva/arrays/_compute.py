@@ -1,5 +1,6 @@
 """Device and dtype of a computation, and the conversion of arrays to tensors."""
 
+import os
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -9,7 +10,7 @@ import torch
 from scipy.sparse import issparse
 from torch import Tensor
 
-from skdiva.arrays._containers import is_tensor
+from skdiva.arrays._containers import PROCESS, is_tensor
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
 _SINGLE = {"float16", "bfloat16", "float32"}
@@ -99,6 +100,7 @@ def choose_device(device: str | None, *arrays: Any) -> torch.device:
     ValueError
         If the device is unknown or not available.
     """
+    use_one_thread_if_forked()
     if device is None:
         for array in arrays:
             if is_tensor(array) and array.is_cuda:
@@ -120,6 +122,15 @@ def choose_device(device: str | None, *arrays: Any) -> torch.device:
             "device(s). Use device='cpu', or None for any device that is available."
         )
     return chosen
+
+
+def use_one_thread_if_forked() -> None:
+    """Limit torch to one thread in a forked process, such as a worker of multiprocessing.
+
+    A fork does not copy the threads of OpenMP, for which torch would wait forever.
+    """
+    if os.getpid() != PROCESS and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 def choose_dtype(dtype: str | None, *arrays: Any) -> str:
@@ -161,6 +172,7 @@ def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
     tensor
         Must not be written to, because it may share memory with the user's array.
     """
+    use_one_thread_if_forked()
     if not is_tensor(array):
         array = array.toarray() if issparse(array) else array
         array = np.asarray(array, dtype=dtype)
@@ -175,6 +187,7 @@ def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
 
 def all_finite(tensor: Tensor) -> bool:
     """Return whether all entries are finite, without allocating a mask of the tensor's size."""
+    use_one_thread_if_forked()
     if torch.isfinite(tensor.sum(dtype=torch.float64)):
         return True
     return all(bool(torch.isfinite(rows).all()) for rows in tensor.split(2**14))

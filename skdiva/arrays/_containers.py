@@ -1,18 +1,15 @@
 """Containers of all kinds, handled without importing torch or pandas."""
 
+import os
 import sys
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from skdiva.arrays._row_index import store_index
 
-class ColumnKinds(NamedTuple):
-    """Names of the columns of a dataframe, by what the columns hold."""
-
-    numeric: list  # numbers and booleans
-    nominal: list  # strings and categories without an order
-    ordinal: list  # categories with an order
+PROCESS = os.getpid()  # of the import; a process that was forked since has another one
 
 
 class HostCopy:
@@ -51,6 +48,60 @@ def is_row_source(array: Any) -> bool:
     """Return whether ``array`` is a `skdiva.loo.RowSource`, without importing torch."""
     rows = sys.modules.get("skdiva.loo.rows")
     return rows is not None and isinstance(array, rows.RowSource)
+
+
+def refuse_unread_rows(X: Any, reader: str, *, numeric: bool) -> None:
+    """Raise an error with advice if X holds images or texts, or is a Dataset or a DataLoader.
+
+    Parameters
+    ----------
+    X : array-like
+    reader : str
+        Name of the estimator that reads X.
+    numeric : bool
+        Whether X must hold rows of numbers. If not, a network may read images or a Dataset.
+
+    Raises
+    ------
+    TypeError
+        If X is a DataLoader, or if it is a Dataset and must hold numbers.
+    ValueError
+        If X must hold numbers and is a list of texts or has more than two dimensions.
+    """
+    data = sys.modules.get("torch.utils.data")
+    if data is not None and isinstance(X, data.DataLoader):
+        raise TypeError(
+            f"{reader} expects one entry per row in X, got a DataLoader, whose entries are batches."
+            " Pass its data set, X=loader.dataset, with featurizer=JacobianFeaturizer(network), and"
+            " the labels in the same order as y. Or compute the features from the loader, "
+            "X=JacobianFeaturizer(network).fit_transform(loader)."
+        )
+    if not numeric:
+        return
+    if data is not None and isinstance(X, data.Dataset):
+        raise TypeError(
+            f"{reader} expects an array or a dataframe as X, got the torch Dataset "
+            f"{type(X).__name__}. Pass its rows as an array, or use a JacobianFeaturizer, which "
+            "reads data sets (featurizer=JacobianFeaturizer(network))."
+        )
+    is_vector = isinstance(X, list | tuple) or getattr(X, "ndim", 2) == 1
+    if is_vector and isinstance(next(iter(X), None), str):
+        raise ValueError(
+            f"{reader} expects a table of numbers as X, got texts. Pass the output of a "
+            "sklearn.feature_extraction.text.TfidfVectorizer, for example in a Pipeline, or pass a "
+            "transformer that reads texts as featurizer=."
+        )
+    if getattr(X, "ndim", 2) > 2:
+        raise ValueError(
+            f"Found array with dim {X.ndim} and shape {tuple(X.shape)}, while dim <= 2 is required "
+            f"by {reader}. Flatten the rows, X.reshape(len(X), -1), or use a JacobianFeaturizer, "
+            "which reads images (featurizer=JacobianFeaturizer(network))."
+        )
+
+
+def is_frame(X: Any) -> bool:
+    """Return whether ``X`` is a pandas or polars dataframe."""
+    return hasattr(X, "columns") and hasattr(X, "dtypes")
 
 
 def in_memory(X: Any) -> Any:
@@ -144,12 +195,17 @@ def _append_pandas(parts: list) -> Any:
         part if _kind(part) == "pandas" else pd.DataFrame(np.asarray(part), columns=first.columns)
         for part in parts
     ]
-    for frame in frames:
-        if set(frame.columns) != set(first.columns):
+    names = list(first.columns)
+    by_name = all(isinstance(name, str) for name in names) and first.columns.is_unique
+    for i, frame in enumerate(frames):
+        same = set(frame.columns) == set(names) if by_name else frame.shape[1] == len(names)
+        if not same:
             raise ValueError(
-                f"Expected dataframes with the columns {list(first.columns)}, got "
-                f"{list(frame.columns)}. Rename or add the columns that differ."
+                f"Expected dataframes with the columns {names}, got {list(frame.columns)}. Rename "
+                "or add the columns that differ."
             )
+        # scikit-learn compares names only if all are strings; otherwise columns go by position.
+        frames[i] = frame[names] if by_name else frame.set_axis(first.columns, axis=1)
     return pd.concat(_with_common_categories(frames))
 
 
@@ -158,14 +214,14 @@ def _with_common_categories(frames: list) -> list:
     from pandas import CategoricalDtype
     from pandas.api.types import union_categoricals
 
-    for name in frames[0].columns:
-        columns = [frame[name] for frame in frames]
+    frames = [frame.copy(deep=False) for frame in frames]
+    for position in range(frames[0].shape[1]):
+        columns = [frame.iloc[:, position] for frame in frames]
         kinds = {column.dtype for column in columns}
         if len(kinds) > 1 and all(isinstance(kind, CategoricalDtype) for kind in kinds):
             both = union_categoricals(columns, ignore_order=True).categories
-            frames = [
-                frame.assign(**{name: frame[name].cat.set_categories(both)}) for frame in frames
-            ]
+            for frame, column in zip(frames, columns, strict=True):
+                frame.isetitem(position, column.cat.set_categories(both))
     return frames
 
 
@@ -219,21 +275,16 @@ def refuse_mixed_devices(**arrays: Any) -> None:
 
 
 def row_index(*containers: Any) -> Any:
-    """Return the index of the first pandas object; None if there is no pandas object."""
+    """Return the index of the first pandas object for `restore_index`; None if there is none."""
     for container in containers:
         if hasattr(container, "iloc") and hasattr(container, "index"):
-            return container.index
+            return store_index(container.index)
     return None
 
 
 def column_names(X: Any) -> list | None:
     """Return the names of the columns of a dataframe; None for any other container."""
     return list(X.columns) if hasattr(X, "columns") else None
-
-
-def get_column(X: Any, column: Any) -> Any:
-    """Return a column of a dataframe by its name, or of an array by its position."""
-    return X[column] if hasattr(X, "columns") else np.asarray(X)[:, column]
 
 
 def column_dtypes(X: Any) -> list:
@@ -247,16 +298,6 @@ def column_dtypes(X: Any) -> list:
     return [dtype.type if getattr(dtype, "kind", None) in ("U", "S") else dtype]
 
 
-def count_non_finite(X: Any) -> int:
-    """Return the number of entries of a container that are missing, NaN or infinite."""
-    if hasattr(X, "isna"):
-        return int((X.isna() | X.isin([np.inf, -np.inf])).to_numpy().sum())
-    array = X.tocsr().data if hasattr(X, "tocsr") else np.asarray(to_host(X))
-    if array.dtype.kind == "O":
-        return sum(is_missing(value) or value in (np.inf, -np.inf) for value in array.flat)
-    return int((~np.isfinite(array)).sum()) if array.dtype.kind in "fc" else 0
-
-
 def take_rows(container: Any, positions: Any) -> Any:
     """Return some rows of an array or dataframe, given as a slice or an array of positions."""
     return container.iloc[positions] if hasattr(container, "iloc") else container[positions]
@@ -268,51 +309,3 @@ def is_categorical(y: Any) -> bool:
     dtypes = y.dtypes if has_columns else [getattr(y, "dtype", getattr(y, "type", None))]
     kinds = ("categor", "enum", "dictionary")  # of pandas and polars; of pyarrow
     return all(str(dtype).lower().startswith(kinds) for dtype in dtypes)
-
-
-def has_categories(X: Any) -> bool:
-    """Return whether ``X`` is a pandas or polars dataframe with columns that are not numeric.
-
-    Raises
-    ------
-    ValueError
-        If a column is neither numeric nor categorical.
-    """
-    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
-        return False
-    kinds = columns_by_kind(X)
-    return bool(kinds.nominal or kinds.ordinal)
-
-
-def columns_by_kind(frame: Any) -> ColumnKinds:
-    """Return the names of the numeric, the nominal and the ordinal columns of a dataframe.
-
-    Parameters
-    ----------
-    frame : pandas or polars dataframe
-
-    Returns
-    -------
-    ColumnKinds
-
-    Raises
-    ------
-    ValueError
-        If a column is neither numeric nor categorical.
-    """
-    kinds = ColumnKinds([], [], [])
-    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        described = str(dtype).lower()
-        if getattr(dtype, "ordered", False) or described.startswith("enum"):
-            kinds.ordinal.append(name)
-        elif described.startswith(("object", "str", "categor")):
-            kinds.nominal.append(name)
-        elif described.startswith(("int", "uint", "float", "bool", "double", "decimal")):
-            kinds.numeric.append(name)
-        else:
-            raise ValueError(
-                "Expected numbers, strings or categories in every column, got dtype "
-                f"{dtype} in column {name!r}. Convert it, drop it, or pass featurizer= a "
-                "transformer that reads it."
-            )
-    return kinds

@@ -55,7 +55,8 @@ class SparseRows(RowSource):
     kept_bytes = 2**26
 
     def __init__(self, X: Any, compute: Compute):
-        super().__init__(*X.shape, getattr(torch, compute.dtype), compute.device)
+        n_rows, n_columns = X.shape
+        super().__init__(n_rows, n_columns, getattr(torch, compute.dtype), compute.device)
         self.X, self.compute = X, compute
 
     def read(self, rows: slice | Tensor) -> Tensor:

@@ -3,15 +3,11 @@
 This module loads torch, so it is imported only when an estimator is fitted.
 """
 
-import contextlib
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from tqdm.auto import tqdm
 
 from skdiva.arrays import Compute, ConvertedRows, SparseRows, to_host
 from skdiva.estimators._inputs import TrainingData
@@ -154,10 +150,10 @@ class CoreAdapter:
         """Learn the weights of a reweighter; a progress bar is shown if it is verbose."""
         estimator, start = self.estimator, (self.problem, self.start_weight, self.alpha)
         # Every step is evaluated, and so are the weights after the last step.
-        with _progress(estimator, estimator.max_iter + 1, "step") as bar:
+        with estimator._progress(estimator.max_iter + 1, "step") as advance:
             settings: dict[str, Any] = {
                 "max_iter": estimator.max_iter,
-                "on_step": None if bar is None else partial(_show_step, bar),
+                "on_step": lambda _step, loss: advance(loss=f"{loss:.4g}"),
             }
             if estimator.learning_rate != "auto":
                 settings |= {"sources": self.sources, "classes": self.labels}
@@ -185,7 +181,7 @@ class CoreAdapter:
             As for `PoolRows`.
         """
         problem, rows = self.pool_problem(core, pool, kept_bytes)
-        with _progress(self.estimator, n_samples, "row") as bar:
+        with self.estimator._progress(n_samples, "row") as advance:
             return extend(
                 problem,
                 self.alpha,
@@ -193,7 +189,7 @@ class CoreAdapter:
                 include_pool=self.estimator.evaluate_on == "all",
                 step=self.estimator.step,
                 n_samples=n_samples,
-                on_batch=None if bar is None else lambda n_added, _: bar.update(n_added - bar.n),
+                on_batch=lambda n_added, _: advance(to=n_added),
             )
 
     def pool_problem(
@@ -234,17 +230,3 @@ class CoreAdapter:
             intercept,
             to_host(getattr(self.problem, "center", None)),
         )
-
-
-@contextlib.contextmanager
-def _progress(estimator: Any, total: int, unit: str) -> Iterator[Any]:
-    if not estimator.verbose:
-        yield None
-        return
-    with tqdm(total=total, desc=type(estimator).__name__, unit=unit) as bar:
-        yield bar
-
-
-def _show_step(bar: Any, _step: int, loss: float) -> None:
-    bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
-    bar.update()

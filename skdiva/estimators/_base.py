@@ -1,6 +1,8 @@
 """Parameters, validation and fitted attributes that the estimators share."""
 
 import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -8,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import Tags, get_tags
+from sklearn.utils import InputTags, Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays import has_categories, to_host
+from skdiva.arrays import has_categories, is_frame, refuse_non_finite, to_host
 from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
 from skdiva.estimators.feature_maps import (
     N_COMPONENTS,
@@ -23,7 +25,7 @@ from skdiva.estimators.feature_maps import (
     TransformedFeatures,
     reduced_features,
 )
-from skdiva.exceptions import WeightsNotPropagatedWarning
+from skdiva.exceptions import UninformativeFeaturesWarning, WeightsNotPropagatedWarning
 from skdiva.targets import TASK_CONSTRAINT, ClassLabels, TaskMixin
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     device: str | None
     dtype: str | None
     random_state: Any
+    verbose: int
     _feature_map: FeatureMap
     loo_loss_: float
     alpha_: float
@@ -79,7 +82,12 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             The same rows, in another container if `set_output` requests one.
         """
         check_is_fitted(self)
-        return check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
+        same = check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
+        # Missing values are read if featurizer="auto"; check_X has refused them in all other X.
+        may_miss = isinstance(self.featurizer, str) and not issparse(same)
+        if may_miss and not get_tags(self).input_tags.allow_nan:
+            refuse_non_finite(same, allow_nan=False)
+        return same
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike, **fit_params: Any) -> Any:
         """Fit, and return X unchanged.
@@ -117,15 +125,19 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         tags.target_tags.multi_output = self.task != "classification"
         inner = getattr(self, "estimator", None)
         if self.featurizer is None or isinstance(self.featurizer, str):
-            tags.input_tags.sparse = inner is None or get_tags(inner).input_tags.sparse
+            accepted = InputTags(sparse=True, allow_nan=True)
+            if inner is not None:
+                accepted = get_tags(inner).input_tags
+            tags.input_tags.sparse = accepted.sparse
+            tags.input_tags.allow_nan = self.featurizer is not None and accepted.allow_nan
         else:
             # X goes to the featurizer and the inner estimator without validation, so it may be
             # whatever both of them accept.
             tags.no_validation = True
             readers = [self.featurizer, inner]
-            accepted = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
+            read = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
             for kind in ("sparse", "string", "categorical"):
-                setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in accepted))
+                setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in read))
         return tags
 
     def _validate_fit(self, X: Any, y: Any, **arguments: Any) -> tuple[TrainingData, FeatureMap]:
@@ -153,6 +165,14 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         features = feature_map.fit_transform(data, compute)
         return CoreAdapter(self, data, feature_map, compute, features)
 
+    def _progress(self, total: int, unit: str) -> AbstractContextManager[Callable[..., None]]:
+        """Return the context of a progress bar; its value is called when something is done."""
+        if not self.verbose:
+            return nullcontext(_do_nothing)
+        from skdiva._progress import progress_bar
+
+        return progress_bar(type(self).__name__, total, unit)
+
     def _store_weights(
         self,
         data: TrainingData,
@@ -165,6 +185,8 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
         ``start`` is the Evaluation at the start weights.
         """
+        if adapter.labels is not None:
+            _warn_without_signal(start.loo_predictions, adapter.labels, adapter.start_weight)
         weight = to_host(adapter.start_weight * relative_weight).astype(np.float64)
         weight /= weight.mean()
         if data.sources is not None:
@@ -200,6 +222,28 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         return self
 
 
+def _warn_without_signal(outputs: Any, labels: Any, sample_weight: Any) -> None:
+    """Warn if leave-one-out outputs predict the labels no better than the class shares do."""
+    from skdiva.loo.noise import LEAST_SIGNIFICANCE, label_signal
+
+    signal = label_signal(outputs, labels, sample_weight)
+    if signal.significance >= LEAST_SIGNIFICANCE:
+        return
+    warnings.warn(
+        "The features say nothing about the labels: the mean squared error of leave-one-out "
+        f"predictions is {signal.error:.4g}, and that of the class shares is "
+        f"{signal.error_of_shares:.4g}. This is no significant difference, so there is no evidence "
+        "that labels are wrong. Check that the rows of X and y are in the same order and that no "
+        "column holds placeholder values, pass more rows, or use other features (featurizer=...).",
+        UninformativeFeaturesWarning,
+        stacklevel=5,
+    )
+
+
+def _do_nothing(*_args: Any, **_kwargs: Any) -> None:
+    pass
+
+
 def _make_feature_map(estimator: BaseDiva, X: Any) -> FeatureMap:
     """Return the feature map for the parameter ``featurizer`` of an estimator."""
     featurizer, fit_intercept = estimator.featurizer, estimator.fit_intercept
@@ -208,7 +252,8 @@ def _make_feature_map(estimator: BaseDiva, X: Any) -> FeatureMap:
     if isinstance(featurizer, str):
         if issparse(X) and X.shape[-1] > N_COMPONENTS:
             return reduced_features(fit_intercept, estimator.random_state)
-        return ChosenFeatures(not has_categories(X), fit_intercept, estimator.random_state)
+        encodes = is_frame(X) and has_categories(X)
+        return ChosenFeatures(not encodes, fit_intercept, estimator.random_state, estimator.verbose)
     if hasattr(featurizer, "jacobian_tiles"):
         return LinearizedFeatures(featurizer, fit_intercept)
     return TransformedFeatures(featurizer, fit_intercept)

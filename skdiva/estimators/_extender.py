@@ -59,11 +59,11 @@ class DivaExtender(DelegationMixin, BaseDiva):
         Features of the ridge model. They are fitted on the core and the pool, or on the core and a
         sample of 10,000 rows of the pool if it is larger. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
-        predict better; a dataframe may hold strings and categories. If None, X itself. If a
-        transformer, its output of shape (n_samples, p), which must be finite; X may then be
-        whatever the transformer and ``estimator`` accept. If the transformer has a method
-        ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge model is
-        added to these outputs.
+        predict better; X may have missing values, and a dataframe may hold strings and categories.
+        If None, X itself, which must be finite. If a transformer, its output of shape (n_samples,
+        p), which must be finite; X may then be whatever the transformer and ``estimator`` accept.
+        If the transformer has a method ``initial_outputs(X)`` that returns an array of shape
+        (n_samples, k), the ridge model is added to these outputs.
     alpha : float or "auto", default="auto"
         Ridge penalty, which is added to the sum of squared errors. If "auto", the value on a
         logarithmic grid with the smallest leave-one-out squared error, on the same rows as the

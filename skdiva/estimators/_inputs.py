@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from skdiva.arrays import (
     check_source,
@@ -16,10 +16,13 @@ from skdiva.arrays import (
     is_row_source,
     read_source,
     refuse_mixed_devices,
+    refuse_non_finite,
+    refuse_unread_rows,
     row_index,
     to_host,
     without_graph,
 )
+from skdiva.features import check_names, check_numbers
 from skdiva.targets import ClassLabels, Target, encode_like, read_target, refuse_missing
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")
@@ -34,7 +37,7 @@ class TrainingData:
     X_checked: Any  # for the feature map: an array of numbers, or as passed
     y: np.ndarray  # (n,) or (n, k)
     target: Target
-    index: Any = None  # of a dataframe
+    index: Any = None  # of a dataframe, for `restore_index`
     sample_weight: np.ndarray | None = None  # (n,), mean 1; None if all are 1
     validation_weight: np.ndarray | None = None  # (n,); None if the same as sample_weight
     groups: np.ndarray | None = None  # (n,), codes
@@ -111,9 +114,7 @@ def read_training_data(
         data.X_val, data.target_val = check_labeled_rows(
             scratch, X_val, y_val, target, numeric, "val"
         )
-    for name in _IDENTITY:
-        if name in vars(scratch):
-            data.identity[name] = vars(scratch)[name]
+    data.identity = {name: vars(scratch)[name] for name in _IDENTITY if name in vars(scratch)}
     return data
 
 
@@ -134,7 +135,8 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
         Receives or holds the number and the names of the columns.
     X : array-like
     numeric : bool
-        Whether X must hold finite numbers. If not, only its columns and its length are checked.
+        Whether X must hold numbers: finite ones, or with missing values for ``featurizer="auto"``.
+        If not, its columns and its length are checked, and that it holds no infinite value.
     reset : bool
         True in `fit`, False for other rows.
 
@@ -144,31 +146,20 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     """
     if numeric and issparse(X):
         return check_sparse(estimator, X, reset=reset)
+    refuse_unread_rows(X, type(estimator).__name__, numeric=numeric)
+    chooses = isinstance(estimator.featurizer, str)  # a KernelFeaturizer reads missing values
     if numeric and not is_row_source(X):  # whose rows are checked when they are read
-        try:
-            return validate_data(
-                estimator, to_host(X), reset=reset, dtype="numeric", ensure_min_samples=1 + reset
-            )
-        except ValueError:
-            _refuse_texts(estimator, X)
-            raise
+        return check_numbers(estimator, X, reset=reset, allow_nan=chooses)
     X = without_graph(check_source(estimator, X))
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    check_names(estimator, X, reset=reset)
+    if chooses:
+        refuse_non_finite(X, allow_nan=True)
     if _num_samples(X) < 1 + reset:
         raise ValueError(
             f"Found array with {_num_samples(X)} sample(s) while a minimum of {1 + reset} is "
             f"required by {type(estimator).__name__}."
         )
     return X
-
-
-def _refuse_texts(estimator: Any, X: Any) -> None:
-    if np.ndim(X) == 1 and isinstance(np.asarray(X).flat[0], str):
-        raise ValueError(
-            f"{type(estimator).__name__} expects a table of numbers as X, got texts. Pass the "
-            "output of sklearn.feature_extraction.text.TfidfVectorizer, in a Pipeline or with "
-            "featurizer=."
-        )
 
 
 def unwrap(value: Any, name: str) -> Any:
@@ -190,9 +181,8 @@ def check_labeled_rows(
     if X is None and y is None:
         return None, None
     if X is None or y is None:
-        missing = names[X is not None]
         raise ValueError(
-            f"{names[0]} and {names[1]} must be passed together; {missing} is missing."
+            f"{names[0]} and {names[1]} must be passed together; {names[X is not None]} is missing."
         )
     try:
         X = check_X(estimator, read_source(estimator, X), numeric=numeric, reset=False)

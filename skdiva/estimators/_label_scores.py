@@ -88,7 +88,7 @@ class Probability(LabelScore):
 
     def fit(self, adapter: Any) -> LabelScoreResult:
         """Curate the weights and score the training rows."""
-        from skdiva.loo import expected_f1_threshold
+        from skdiva.loo.noise import class_factors, expected_f1_threshold
 
         curation = adapter.curate()
         final, posterior, labels = curation.final, curation.noise, adapter.labels
@@ -96,16 +96,22 @@ class Probability(LabelScore):
         self.posterior = HostCopy(posterior)
         wrong = posterior.wrong_probability(final.loo_predictions, labels)
         self.threshold = expected_f1_threshold(wrong)
+        factors = class_factors(
+            wrong, final.loo_predictions, labels, self.threshold, curation.significance
+        )
+        self.factors = to_host(factors)
         probabilities = posterior.class_probabilities(final.loo_predictions, labels)
+        suggested = final.loo_predictions.argmax(dim=1, keepdim=True)
         # Mean class probabilities (k, k) over the rows of every given label.
         total = probabilities.new_zeros(probabilities.shape[1], probabilities.shape[1])
         total.index_add_(0, labels, probabilities)
         extra = {
             "noise_rate_": float(wrong.mean()),
             "noise_matrix_": to_host(total / labels.bincount(minlength=len(total))[:, None]),
+            "suggested_probability_": to_host(probabilities.gather(1, suggested)[:, 0]),
         }
-        relative = curation.relative_weight
-        return LabelScoreResult(to_host(wrong), curation.start, final, relative, extra)
+        scores, relative = to_host(wrong * factors[labels]), curation.relative_weight
+        return LabelScoreResult(scores, curation.start, final, relative, extra)
 
     def score(self, rows: LazyFeatures, target: Target) -> np.ndarray:
         """Score new rows by the outputs of the ridge model with the curated weights."""
@@ -114,7 +120,8 @@ class Probability(LabelScore):
         assert isinstance(target, ClassLabels)
         outputs = to_tensor(self.predict(rows), "cpu", "float64")
         labels = to_tensor(target.codes, "cpu", "int64")
-        return to_host(self.posterior.restore().wrong_probability(outputs, labels))
+        wrong = self.posterior.restore().wrong_probability(outputs, labels)
+        return to_host(wrong) * self.factors[target.codes]
 
 
 class Derivative(LabelScore):

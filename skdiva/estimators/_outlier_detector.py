@@ -15,6 +15,7 @@ from skdiva._decorators import fit_context
 from skdiva.arrays import read_source, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._inputs import TrainingData, check_X
+from skdiva.estimators._label_reports import LabelReports
 from skdiva.estimators._label_scores import (
     LABEL_SCORES,
     LabelScore,
@@ -26,7 +27,7 @@ from skdiva.estimators.feature_maps import LazyFeatures
 from skdiva.targets import Target, encode_like, read_labels
 
 
-class DivaOutlierDetector(OutlierMixin, BaseDiva):
+class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
     """Detect rows with wrong labels from leave-one-out predictions.
 
     A weighted ridge model on features of X has leave-one-out predictions in closed form, and so
@@ -60,11 +61,11 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
-        predict better; a dataframe may hold strings and categories. If None, X itself. If a
-        transformer, its output of shape (n_samples, p), which must be finite; X may then be
-        whatever the transformer accepts. If the transformer has a method
-        ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge model is
-        added to these outputs.
+        predict better; X may have missing values, and a dataframe may hold strings and categories.
+        If None, X itself, which must be finite. If a transformer, its output of shape (n_samples,
+        p), which must be finite; X may then be whatever the transformer accepts. If the transformer
+        has a method ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge
+        model is added to these outputs.
     alpha : float or "auto", default="auto"
         Ridge penalty. It is added to the sum of weighted squared errors, where the weights have
         mean 1. If "auto", the value on a logarithmic grid with the smallest leave-one-out squared
@@ -89,7 +90,9 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         Determines the landmarks of the kernels of ``featurizer="auto"``. None is the same as 0, so
         that repeated calls give the same results.
     verbose : int, default=0
-        Not used; present for consistency with the other estimators.
+        If positive, progress bars: for the candidates of ``featurizer="auto"``, and for the three
+        steps of the fit, which are the features and the penalty, the scores, and the model of the
+        inliers.
 
     Attributes
     ----------
@@ -108,12 +111,14 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         Mean leave-one-out loss at the start weights, weighted by ``validation_weight``. If
         ``X_val`` is passed, the mean validation loss.
     noise_rate_ : float
-        Estimated share of wrong labels. This attribute and the next one exist only for
+        Estimated share of wrong labels. This attribute and the next two exist only for
         "probability".
     noise_matrix_ : ndarray of shape (n_classes, n_classes)
         Entry (i, j) is the estimated share, among the rows labeled as class i, that belong to class
         j. Every row of the matrix sums to 1. One minus the diagonal is the share of wrong labels in
         every class.
+    suggested_probability_ : ndarray of shape (n_samples,)
+        Probability that ``suggested_label_`` is the class of the row.
     loo_predictions_ : ndarray of shape (n_samples, k)
         Leave-one-out outputs at ``sample_weight_``, one column per class or target.
     sample_weight_ : ndarray of shape (n_samples,)
@@ -156,6 +161,12 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     and leave-one-out predictions are :math:`r_i + t_i`, with :math:`t_i` the one-hot label or the
     target. See :class:`DivaReweighter` for the derivative.
 
+    If leave-one-out predictions are no better than the class shares, a warning says so. With
+    "probability", no row is flagged then. In a class with few rows, no more rows are flagged than
+    the expected number of wrong labels, unless its label is also found, significantly often, among
+    the rows that look least like it. For this purpose the probabilities of a class may be
+    multiplied by a common factor, which is not applied in ``noise_rate_`` and ``noise_matrix_``.
+
     There is no ``predict``, because labels are required to compute the scores. Use `fit_predict`
     for the training rows and `score_labels` for new rows.
 
@@ -194,6 +205,7 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
     derivative_: np.ndarray
     noise_rate_: float
     noise_matrix_: np.ndarray
+    suggested_probability_: np.ndarray
     loo_predictions_: np.ndarray
     sample_weight_: np.ndarray
     coef_: np.ndarray
@@ -288,13 +300,14 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             task=task,
         )  # fmt: skip
         label_score = make_label_score(self.criterion, data.target)
-        adapter = self._build_adapter(data, feature_map)
-        result = label_score.fit(adapter)
-        if isinstance(self.contamination, str):
-            threshold = label_score.threshold
-        else:
-            threshold = float(np.quantile(result.scores, 1 - self.contamination))
-        coef, intercept = _inlier_ridge(adapter, data, result, result.scores <= threshold)
+        with self._progress(3, "step") as advance:
+            adapter = self._build_adapter(data, feature_map)
+            advance()
+            result = label_score.fit(adapter)
+            advance()
+            threshold = self._choose_threshold(label_score, result.scores)
+            coef, intercept = _inlier_ridge(adapter, data, result, result.scores <= threshold)
+            advance()
         predictions = to_host(result.final.loo_predictions)
         fitted = {
             "outlier_scores_": result.scores, "threshold_": threshold,
@@ -303,6 +316,11 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
             "_target": data.target, "_index": data.index, **result.extra,
         }  # fmt: skip
         return self._store_weights(data, adapter, result.start, result.relative_weight, **fitted)
+
+    def _choose_threshold(self, label_score: LabelScore, scores: np.ndarray) -> float:
+        if isinstance(self.contamination, str):
+            return label_score.threshold
+        return float(np.quantile(scores, 1 - self.contamination))
 
     def fit_predict(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **metadata: Any
@@ -327,44 +345,6 @@ class DivaOutlierDetector(OutlierMixin, BaseDiva):
         """
         self.fit(X, y, sample_weight, **metadata)
         return np.where(self.outlier_scores_ > self.threshold_, -1, 1)
-
-    def label_issues(self) -> Any:
-        """Return a table of all training rows, in input order.
-
-        Returns
-        -------
-        pandas.DataFrame of n_samples rows
-            It has the index of the training data, if there is one, and the columns is_label_issue
-            (bool), score (higher is worse), given_label, suggested_label and derivative (positive
-            if the row is detrimental). With several targets, the columns of labels are
-            given_label_0, suggested_label_0, given_label_1, and so on.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        check_is_fitted(self)
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "label_issues returns a pandas.DataFrame, and pandas is not installed. Install it "
-                "(pip install pandas), or read outlier_scores_ and suggested_label_."
-            ) from error
-        columns = {
-            "is_label_issue": self.outlier_scores_ > self.threshold_,
-            "score": self.outlier_scores_,
-        }
-        given, suggested = self._target.given, self.suggested_label_
-        if given.ndim == 1:
-            columns |= {"given_label": given, "suggested_label": suggested}
-        else:
-            for i in range(given.shape[1]):
-                columns[f"given_label_{i}"] = given[:, i]
-                columns[f"suggested_label_{i}"] = suggested[:, i]
-        columns["derivative"] = self.derivative_
-        return pd.DataFrame(columns, index=self._index)
 
     def score_labels(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Score the labels of new rows, on the scale of ``outlier_scores_``.

@@ -44,11 +44,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     featurizer : "auto", transformer or None, default="auto"
         Features of the ridge model. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
-        predict better; a dataframe may hold strings and categories. If None, X itself. If a
-        transformer, its output of shape (n_samples, p), which must be finite; X may then be
-        whatever the transformer and ``estimator`` accept. If the transformer has a method
-        ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge model is
-        added to these outputs.
+        predict better; X may have missing values, and a dataframe may hold strings and categories.
+        If None, X itself, which must be finite. If a transformer, its output of shape (n_samples,
+        p), which must be finite; X may then be whatever the transformer and ``estimator`` accept.
+        If the transformer has a method ``initial_outputs(X)`` that returns an array of shape
+        (n_samples, k), the ridge model is added to these outputs.
     alpha : float or "auto", default="auto"
         Ridge penalty. It is added to the sum of weighted squared errors, where the weights have
         mean 1. If "auto", the value on a logarithmic grid with the smallest leave-one-out squared
@@ -157,6 +157,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     .. math::
         \frac{dL}{da_j} = - \sum_{i \ne j} H_{ij} \langle P_i, e_j \rangle
                           - \sum_{i \ne j} H_{ij}^2 s_i .
+
+    If leave-one-out predictions are no better than the class shares, a warning says so, and with
+    ``learning_rate="auto"`` all rows keep their weights. Otherwise, no class loses more than half
+    of its weight, unless its label is also found, significantly often, among the rows that look
+    least like it.
 
     A weight of 2 is not the same as a repeated row. If a weighted row is left out, all of it is
     left out. If a repeated row is left out, its copy remains in the training set.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from skdiva._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from skdiva.features._columns import check_names as check_names
+    from skdiva.features._columns import check_numbers as check_numbers
     from skdiva.features._jacobian import JacobianFeaturizer
     from skdiva.features._kernel import KernelFeaturizer
     from skdiva.features._kernel_selection import SelectionTask as SelectionTask
@@ -23,6 +25,8 @@ __getattr__, __dir__ = lazy_names(
         "JacobianFeaturizer": "skdiva.features._jacobian",
         "KernelFeaturizer": "skdiva.features._kernel",
         "SelectionTask": "skdiva.features._kernel_selection",  # for the estimators
+        "check_names": "skdiva.features._columns",  # for the estimators
+        "check_numbers": "skdiva.features._columns",  # for the estimators
         "replace_head": "skdiva.features.network",
     },
 )

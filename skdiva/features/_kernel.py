@@ -10,11 +10,18 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import has_categories, take_rows, to_host
-from skdiva.features._columns import StandardizedColumns
+from skdiva.arrays import (
+    has_categories,
+    is_frame,
+    refuse_non_finite,
+    refuse_unread_rows,
+    take_rows,
+    to_host,
+)
+from skdiva.features._columns import StandardizedColumns, check_names, check_numbers
 from skdiva.targets import TASK_CONSTRAINT, TaskMixin
 
 if TYPE_CHECKING:
@@ -65,6 +72,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     random_state : int, RandomState instance or None, default=None
         Determines which rows become landmarks. None is the same as 0, so that repeated calls give
         the same results.
+    verbose : int, default=0
+        If positive, a progress bar of the candidates.
 
     Attributes
     ----------
@@ -72,9 +81,10 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         Kernel used.
     gamma_ : float or None
         Coefficient of the kernel; None for "linear".
-    loo_losses_ : dict
-        Mean leave-one-out squared error, summed over classes or targets, for each pair (kernel,
-        gamma). Empty if there is nothing to choose.
+    loo_results_ : dict of lists
+        The candidates: "kernel", "gamma" (None for "linear") and "loo_loss", the mean leave-one-out
+        squared error, summed over classes or targets. ``pandas.DataFrame(loo_results_)`` is a
+        table. The lists are empty if there is nothing to choose.
     landmarks_ : ndarray of shape (n_landmarks, n_columns)
         Standardized landmarks; None for "linear".
     projection_ : ndarray of shape (n_landmarks, n_components)
@@ -95,7 +105,22 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     In a pandas or polars dataframe, a column of strings or categories becomes one column per
     category, scaled to a total variance of 1, so that it counts as much as a numeric column.
     Ordered categories are replaced by their position. Only the hundred most frequent categories of
-    a column get a column of their own; the others share one.
+    a column get a column of their own; the others share one. Columns of objects are numbers if they
+    hold numbers only; otherwise their values are compared as text. Columns of dates, times, complex
+    numbers, lists and structs are refused. Columns are matched by position; if all names are
+    strings, they must be those of `fit`, in the same order.
+
+    Missing values (NaN, None or NA) of strings and unordered categories are a category of their
+    own. Missing numbers and ordered categories are replaced by the weighted mean of the column. If
+    a column has missing values in `fit`, another column says where they are, and both together
+    have a variance of 1. These columns follow all others. Infinite values are refused.
+
+    One wrong entry, such as 1e12, would leave the rest of its column without any variance. Values
+    are therefore replaced by the nearest other value of the column if they are a hundred times
+    farther from its median than all others, if they are at most two percent of the rows (or a
+    single one), and if more of the others differ from the median. Heavy tails without such a gap,
+    and columns with a few ones among zeros, are not changed. In new rows, standardized values are
+    limited to 1e8.
 
     If there are more than 3000 rows, the candidates are compared on 3000 of them, with 400
     landmarks.
@@ -120,11 +145,12 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     kernel_: str
     gamma_: float | None
-    loo_losses_: dict[tuple[str, float | None], float]
+    loo_results_: dict[str, list]
     landmarks_: np.ndarray | None
     projection_: np.ndarray | None
     n_features_in_: int
@@ -143,6 +169,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         device: str | None = None,
         dtype: str | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.kernel = kernel
         self.gamma = gamma
@@ -151,6 +178,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, groups: Any = None) -> Self:
@@ -159,7 +187,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows: finite numbers, or a dataframe that may also hold strings and categories.
+            Training rows: numbers, or a dataframe that may also hold strings and categories. Values
+            may be missing, but not infinite.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             Labels of any type, or regression targets; ``task`` says which. Required if there is
             something to choose.
@@ -176,7 +205,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         Raises
         ------
         ValueError
-            If an argument is not as described.
+            If an argument is not as described. The message names the row and column of an infinite
+            value, and the column of a dataframe that cannot be read.
         """
         from skdiva.arrays import choose_device, choose_dtype
         from skdiva.features._kernel_selection import read_task
@@ -268,9 +298,10 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         projection: Any = None
         if task is not None and len(pairs) > 1:
             sample = task.validation_rows_first(order, choice_rows // 2)[:choice_rows]
-            centers = order[: min(n_landmarks, choice_landmarks)]
+            centers = np.sort(order[: min(n_landmarks, choice_landmarks)])
+            shown, rows = self._shown(pairs), np.sort(sample)
             losses = compare_on_sample(
-                pairs, columns, X, sample_weight, task, np.sort(sample), np.sort(centers), device
+                shown, columns, X, sample_weight, task, rows, centers, device
             )
             pairs = [min(pairs, key=losses.__getitem__)]
         ((kernel, gamma),) = pairs
@@ -279,7 +310,8 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             tensor = to_tensor(landmarks, device, dtype)
             distances = kernel_distances(kernel, tensor, tensor)
             projection = to_host(nystroem_projection(distances, gamma))
-        self.kernel_, self.gamma_, self.loo_losses_ = kernel, gamma, losses
+        self.kernel_, self.gamma_ = kernel, gamma
+        self.loo_results_ = _as_table(losses)
         self.landmarks_, self.projection_ = landmarks, projection
         self._columns, self._device, self._dtype = columns, str(device), dtype
         return self
@@ -312,6 +344,14 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             )
         return features
 
+    def _shown(self, candidates: list) -> Any:
+        """Return the candidates, with a progress bar if the featurizer is verbose."""
+        if not self.verbose:
+            return candidates
+        from skdiva._progress import tracked
+
+        return tracked(candidates, type(self).__name__, "candidate")
+
     @property
     def _n_features_out(self) -> int:
         if self.projection_ is None:
@@ -323,22 +363,32 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         tags.target_tags.required = self.chooses
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.string = tags.input_tags.categorical = False
+        tags.input_tags.allow_nan = True
         return tags
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
-        if has_categories(X):
-            return validate_data(self, X, reset=reset, skip_check_array=True)
         if issparse(X):
             raise TypeError(
                 "KernelFeaturizer expects dense X, got sparse data. Reduce the columns first, with "
                 "make_pipeline(TruncatedSVD(100), KernelFeaturizer()), or pass X.toarray() if "
                 "there are few columns."
             )
-        X = to_host(X)
-        return validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=1 + reset)
+        refuse_unread_rows(X, type(self).__name__, numeric=True)
+        encodes = is_frame(X) and has_categories(X) if reset else self._columns.encodes
+        if not encodes:
+            return check_numbers(self, X, reset=reset, allow_nan=True)
+        check_names(self, X, reset=reset)
+        refuse_non_finite(X, allow_nan=True)
+        return X
 
 
 def automatic_n_landmarks(n_rows: int, dtype: str) -> int:
     """Return the number of landmarks for ``n_components="auto"``, as memory allows."""
     row_bytes = n_rows * np.dtype(dtype).itemsize
     return min(_MOST_LANDMARKS, max(_FEATURE_BYTES // row_bytes, 1))
+
+
+def _as_table(losses: dict) -> dict[str, list]:
+    """Return losses of pairs (kernel, gamma) as columns, of types that JSON has."""
+    kernels, gammas = zip(*losses, strict=True) if losses else ((), ())
+    return {"kernel": [*kernels], "gamma": [*gammas], "loo_loss": [*losses.values()]}

@@ -4,6 +4,7 @@ Let K be the kernel matrix of the m landmarks, with eigenvectors V and eigenvalu
 features of a row x are k(x, landmarks) V D^-1/2. Their inner products approximate the kernel.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,7 +129,7 @@ def candidates(kernel: str, gamma: Any, n_columns: float) -> list[Candidate]:
 
 
 def compare_on_sample(
-    pairs: list[Candidate],
+    pairs: Iterable[Candidate],
     columns: StandardizedColumns,
     X: Any,
     sample_weight: np.ndarray | None,
@@ -141,7 +142,7 @@ def compare_on_sample(
 
     Parameters
     ----------
-    pairs : list of (kernel, gamma)
+    pairs : iterable of (kernel, gamma)
     columns : StandardizedColumns
         Fitted.
     X : ndarray of shape (n, p) or dataframe
@@ -170,7 +171,7 @@ def compare_on_sample(
 
 @full_float32()
 def loo_losses(
-    pairs: list[Candidate],
+    pairs: Iterable[Candidate],
     columns: dict[str, torch.Tensor],
     sample_weight: torch.Tensor | None,
     task: SelectionTask,
@@ -182,7 +183,7 @@ def loo_losses(
 
     Parameters
     ----------
-    pairs : list of (kernel, gamma)
+    pairs : iterable of (kernel, gamma)
         All pairs with the same kernel in a row.
     columns : dict of tensors
         Standardized columns: "rows" of shape (n, p), "landmarks" of shape (m, p), and "validation"

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skdiva.arrays import column_names, get_column
+from skdiva.arrays import column_at, column_names
 from skdiva.inspection._drawing import LIGHT
 
 # In widths of an image: gap between two images, line of text, left margin.
@@ -69,8 +69,8 @@ def _check_colors(images: np.ndarray) -> None:
         )
 
 
-def choose_columns(X: Any, columns: list | None) -> list:
-    """Return names or positions of the columns to show: ``columns``, or the first five if None."""
+def choose_columns(X: Any, columns: list | None) -> list[int]:
+    """Return the positions of the columns to show: ``columns``, or the first five if None."""
     names = column_names(X)
     if names is None:
         names = list(range(np.shape(X)[1]))
@@ -79,7 +79,10 @@ def choose_columns(X: Any, columns: list | None) -> list:
         raise ValueError(
             f"columns must be among {names}, got {missing}. Pass only columns that X has."
         )
-    return names[:5] if columns is None else list(columns)
+    positions = range(len(names))
+    if columns is None:
+        return list(positions[:5])
+    return [j for column in columns for j in positions if names[j] == column]
 
 
 def _layout(images: np.ndarray, captions: list[str]) -> tuple[float, float, tuple[float, float]]:
@@ -142,7 +145,7 @@ def draw_grid(
     return drawn
 
 
-def as_cells(columns: dict[str, Any], values: Any, names: list) -> list[list[str]]:
+def as_cells(columns: dict[str, Any], values: Any, positions: list[int]) -> list[list[str]]:
     """Return the lines of a table as lists of text.
 
     Parameters
@@ -151,19 +154,19 @@ def as_cells(columns: dict[str, Any], values: Any, names: list) -> list[list[str
         The first columns, by title.
     values : array-like of shape (n, n_features)
         Array or dataframe that holds the other columns.
-    names : list
-        Names (dataframe) or positions (array) of the columns of ``values`` to show.
+    positions : list of int
+        Positions of the columns of ``values`` to show.
 
     Returns
     -------
     list of n + 1 lists of str
         The titles, followed by one line per row.
     """
-    is_named = column_names(values) is not None
-    for name in names:
-        title = str(name) if is_named else f"column {name}"
-        columns = columns | {title: get_column(values, name)}
-    texts = [[as_text(cell) for cell in (title, *column)] for title, column in columns.items()]
+    names, titled = column_names(values), list(columns.items())
+    for j in positions:
+        title = f"column {j}" if names is None else str(names[j])
+        titled.append((title, column_at(values, j)))
+    texts = [[as_text(cell) for cell in (title, *column)] for title, column in titled]
     return [list(line) for line in zip(*texts, strict=True)]
 
 

@@ -42,7 +42,7 @@ FRAMES = {"pandas": pandas_frame, "polars": polars_frame}
 
 @pytest.mark.parametrize("library", FRAMES)
 def test_columns_by_kind(library):
-    assert columns_by_kind(FRAMES[library]()) == (["a", "b"], ["color", "name"], ["size"])
+    assert columns_by_kind(FRAMES[library]()) == ([0, 2], [1, 4], [3])
 
 
 @pytest.mark.parametrize("library", FRAMES)
@@ -72,7 +72,7 @@ def test_dates_are_refused(library):
     X = FRAMES[library]()
     dates = np.array(["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04"], "datetime64[us]")
     X = X.assign(day=dates) if library == "pandas" else X.with_columns(pl.Series("day", dates))
-    message = r"got dtype datetime.* in column 'day'\. Convert it, drop it, or pass featurizer="
+    message = r"got dtype datetime.* in column 'day' \(position 5\)\. Convert it, .*featurizer="
     with pytest.raises(ValueError, match=f"(?i){message}"):
         has_categories(X)
 

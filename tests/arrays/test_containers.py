@@ -18,7 +18,6 @@ from skdiva.arrays import (
     append_rows,
     is_tensor,
     refuse_mixed_devices,
-    row_index,
     to_host,
     without_graph,
 )
@@ -166,13 +165,6 @@ def test_everything_else_is_left_alone(other):
     assert to_host(other) is other
     assert without_graph(other) is other
     assert not is_tensor(other)
-
-
-def test_row_index():
-    pd = pytest.importorskip("pandas")
-    series = pd.Series([1, 2], index=["a", "b"])
-    assert row_index(np.ones(2), series) is series.index
-    assert row_index(np.ones(2), [1, 2], None) is None
 
 
 def test_mixed_devices_are_refused_by_name():

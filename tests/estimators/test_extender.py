@@ -212,7 +212,7 @@ ERRORS = {
     "no labels": ({"y_pool": None}, "X_pool and y_pool must be passed together; y_pool is missing"),
     "no rows": ({"X_pool": None}, "passed together; X_pool is missing"),
     "short labels": ({"y_pool": Y_POOL[1:]}, "must have the same number of rows; got 200 and 199"),
-    "NaN": ({"X_pool": np.where(X_POOL > 2, np.nan, X_POOL)}, "Input X contains NaN"),
+    "infinity": ({"X_pool": np.where(X_POOL > 2, np.inf, X_POOL)}, "Input X contains infinity"),
     "a tuple of two": (
         {"X_pool": (X_POOL, X_POOL)},
         "X_pool must be an array or a tuple holding one",

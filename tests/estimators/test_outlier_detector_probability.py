@@ -123,7 +123,7 @@ def test_features_of_its_own_are_those_of_a_kernel_featurizer():
     detector = DivaOutlierDetector().fit(X, y)
     alone = KernelFeaturizer().fit(X, y)
     assert isinstance(detector.featurizer_, KernelFeaturizer)
-    assert detector.featurizer_.loo_losses_ == alone.loo_losses_
+    assert detector.featurizer_.loo_results_ == alone.loo_results_
     given = DivaOutlierDetector(featurizer=KernelFeaturizer()).fit(X, y)
     assert_allclose(given.outlier_scores_, detector.outlier_scores_, rtol=1e-6)
 

@@ -144,25 +144,19 @@ FEWEST_CHECKS = [
     *((sklearn_checks, sampler, 41) for sampler in CONFIGURATIONS[:2]),
 ]
 TARGETS = "Targets may be numbers: rows far from their leave-one-out prediction are dropped."
-SPARSE_COLUMNS = (
-    "Features made by default are dense: with sparse columns the error asks for a featurizer that "
-    "takes them."
-)
 
 
-def expected_failures(source, sampler):
+def expected_failures(source):
     if source is sklearn_checks:
         return {}
-    if sampler is CONFIGURATIONS[2]:
-        return {"check_target_type": TARGETS}
-    return {"check_target_type": TARGETS, "check_samplers_pandas_sparse": SPARSE_COLUMNS}
+    return {"check_target_type": TARGETS}
 
 
 CHECKS = [
     pair
     for source, sampler, _ in FEWEST_CHECKS
     for pair in source.estimator_checks_generator(
-        sampler, expected_failed_checks=expected_failures(source, sampler), mark="xfail"
+        sampler, expected_failed_checks=expected_failures(source), mark="xfail"
     )
 ]
 
@@ -190,7 +184,7 @@ def test_check(sampler, check):
 def test_checks_were_generated(source, sampler, fewest):
     names = [check.func.__name__ for _, check in source.estimator_checks_generator(sampler)]
     assert len(names) >= fewest
-    assert set(expected_failures(source, sampler)) <= set(names)
+    assert set(expected_failures(source)) <= set(names)
 
 
 @pytest.mark.parametrize("sampler", CONFIGURATIONS, ids=check_id)

@@ -154,7 +154,7 @@ def test_penalty_and_features_depend_on_the_validation_weight():
     is_clean, groups = np.arange(600) < 300, np.arange(600) % 300
     by_some = DivaReweighter().fit(X, y, groups=groups, validation_weight=is_clean)
     by_all = DivaReweighter().fit(X, y, groups=groups)
-    losses = [min(model.featurizer_.loo_losses_.values()) for model in (by_some, by_all)]
+    losses = [min(model.featurizer_.loo_results_["loo_loss"]) for model in (by_some, by_all)]
     assert losses[0] < losses[1]
     linear = {"featurizer": None}
     alphas = [
@@ -168,7 +168,7 @@ def test_the_sample_that_chooses_the_kernel_has_rows_with_validation_weight():
     """The sample has 3000 rows, and only one row has validation weight."""
     X, y, _ = classes(4000)
     model = DivaReweighter().fit(X, y, validation_weight=np.arange(4000) == 7)
-    assert np.isfinite(list(model.featurizer_.loo_losses_.values())).all()
+    assert np.isfinite(model.featurizer_.loo_results_["loo_loss"]).all()
 
 
 BAD = {

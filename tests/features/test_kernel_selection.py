@@ -9,7 +9,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
-from skdiva.features import SelectionTask
+from skdiva.features import KernelFeaturizer, SelectionTask
 from skdiva.features._kernel_selection import (
     candidates,
     kernel_distances,
@@ -273,3 +273,10 @@ def test_features_in_single_precision(kernel):
     Z = nystroem(kernel, 0.05, X.float(), X.float())
     assert Z.dtype == torch.float32
     assert_allclose(Z @ Z.T, KERNELS[kernel](X, gamma=0.05), atol=1e-5)
+
+
+def test_twins_among_the_landmarks_add_no_features():
+    X = np.repeat(np.random.default_rng(0).normal(size=(30, 4)), 2, axis=0)
+    featurizer = KernelFeaturizer("rbf", gamma=0.1).fit(X)
+    assert (len(featurizer.landmarks_), featurizer.transform(X).shape) == (60, (60, 30))
+    assert len(featurizer.get_feature_names_out()) == 30

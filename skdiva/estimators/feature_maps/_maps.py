@@ -50,7 +50,7 @@ class FeatureMap(ABC):
     Attributes
     ----------
     reads_numbers : bool
-        Whether X must be an array of finite numbers.
+        Whether X must be an array of numbers.
     featurizer : transformer or None
     gram_only : bool
         Whether only the inner products of the training features are computed.
@@ -122,11 +122,12 @@ class ChosenFeatures(FeatureMap):
     fit_intercept : bool
         Whether the ridge model has an intercept.
     random_state : int, RandomState instance or None
+    verbose : int
     """
 
-    def __init__(self, reads_numbers: bool, fit_intercept: bool, random_state: Any):
+    def __init__(self, reads_numbers: bool, fit_intercept: bool, random_state: Any, verbose: int):
         self.reads_numbers, self.fit_intercept = reads_numbers, fit_intercept
-        self.random_state = random_state
+        self.random_state, self.verbose = random_state, verbose
 
     def fit_transform(self, data: TrainingData, compute: Any) -> Any:
         """Choose with the groups, weights and validation rows of the problem."""
@@ -146,7 +147,7 @@ class ChosenFeatures(FeatureMap):
         if issparse(X):
             X = _dense(X)
         self.featurizer = KernelFeaturizer(
-            device=str(device), dtype=dtype, random_state=self.random_state
+            device=str(device), dtype=dtype, random_state=self.random_state, verbose=self.verbose
         )
         self.featurizer.fit_checked(X, data.sample_weight, task, device, dtype)
         return self.featurizer.transform_checked(X)

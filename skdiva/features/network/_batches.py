@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from skdiva.arrays import is_tensor, to_tensor
 from skdiva.features.network._batch import Batch, map_tensors, n_rows, take_rows
@@ -85,12 +84,15 @@ class Batches:
         results = self._results(compute, rows, beside)
         if on_host and self.device.type == "cuda":
             results = _brought_to_host(results)
-        with tqdm(
-            total=rows.n_rows, desc=self._progress, unit="row", disable=self._progress is None
-        ) as bar:
+        if self._progress is None:
+            yield from results
+            return
+        from skdiva._progress import progress_bar
+
+        with progress_bar(self._progress, rows.n_rows, "row") as advance:
             for position, result in results:
                 yield position, result
-                bar.update(position.stop - position.start)
+                advance(to=position.stop)
 
     def convert(self, batch: Any) -> Batch:
         """Return a copy of a batch on the device."""

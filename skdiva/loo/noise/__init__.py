@@ -5,7 +5,16 @@ A `NoiseModel` estimates the probability of every class, given the outputs and t
 standardized residuals for numeric targets. Nothing in it depends on ridge models.
 """
 
-from skdiva.loo.noise._posterior import LabelPosterior, NoiseModel, expected_f1_threshold
+from skdiva.loo.noise._posterior import (
+    LEAST_SIGNIFICANCE,
+    GivenLabels,
+    LabelPosterior,
+    NoiseModel,
+    class_factors,
+    expected_f1_threshold,
+    label_signal,
+    random_labels,
+)
 from skdiva.loo.noise._residuals import (
     leave_one_out_deviation,
     robust_scale,
@@ -13,12 +22,17 @@ from skdiva.loo.noise._residuals import (
 from skdiva.loo.noise._transition import TransitionNoise, TransitionPosterior, fit_noise_model
 
 __all__ = [
+    "LEAST_SIGNIFICANCE",
+    "GivenLabels",
     "LabelPosterior",
     "NoiseModel",
     "TransitionNoise",
     "TransitionPosterior",
+    "class_factors",
     "expected_f1_threshold",
     "fit_noise_model",
+    "label_signal",
     "leave_one_out_deviation",
+    "random_labels",
     "robust_scale",
 ]

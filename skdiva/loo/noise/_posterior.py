@@ -1,12 +1,32 @@
-"""Posterior class probabilities, protocol of noise models, and threshold to flag labels."""
+"""Posterior class probabilities, protocol of noise models, and rules to flag labels.
 
+Two rules keep labels from being flagged without evidence. If the outputs predict the labels no
+better than the class shares do, no label is flagged (`label_signal`). And of every class,
+only a limited number of rows is flagged (`class_factors`): a multiple of the expected number of
+wrong labels, which is smaller for rare classes. A rare class may lose more rows if labels of the
+other classes are wrong at random: its label is then also found among the rows that look least like
+it.
+"""
+
+import math
 from abc import ABC, abstractmethod
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+# These constants were chosen on data sets that are not reported in benchmarks/results.
 _LEAST_PROBABILITY = 0.1  # minimum probability of being wrong for a label to be flagged
+LEAST_SIGNIFICANCE = 2.0  # in standard errors, for any label to be flagged
+_LEAST_GAIN = 4.0  # reduction of the squared error, in units of its mean per row
+_STRONG_SIGNIFICANCE = 3.0  # for more than the expected number of rows to be flagged
+# Largest number of flagged rows of a class, in multiples of the expected number of wrong labels:
+# for classes of up to a quarter of the mean size, and from three quarters on.
+_LEAST_MULTIPLE, _LARGEST_MULTIPLE = 1.0, 3.0
+_RARE, _COMMON = 0.25, 0.75
+_TINY = 1e-12
+_MARGIN = 2.5  # standard errors, and factor, of a count of labels that are wrong at random
 
 
 class LabelPosterior(ABC):
@@ -40,6 +60,18 @@ class LabelPosterior(ABC):
         probabilities = self.class_probabilities(outputs, labels, hedged=hedged)
         # One minus the probability of the label would round small probabilities to zero.
         return probabilities.scatter(1, labels[:, None], 0.0).sum(dim=1)
+
+
+@dataclass(frozen=True)
+class GivenLabels(LabelPosterior):
+    """Posterior that takes every label for correct, for outputs that say nothing about labels."""
+
+    def class_probabilities(
+        self, outputs: Tensor, labels: Tensor, *, hedged: bool = True
+    ) -> Tensor:
+        """Return probability 1 for the given labels, shape (n, k)."""
+        del hedged
+        return torch.zeros_like(outputs, dtype=torch.float64).scatter_(1, labels[:, None], 1.0)
 
 
 class NoiseModel(Protocol):
@@ -89,3 +121,139 @@ def expected_f1_threshold(probability: Tensor) -> float:
     best = int(expected.argmax())
     following = float(ordered[best + 1]) if best + 1 < len(ordered) else 0.0
     return max(following, _LEAST_PROBABILITY)
+
+
+class LabelSignal(NamedTuple):
+    """What leave-one-out outputs say about labels.
+
+    Attributes
+    ----------
+    significance : float
+        Covariance of labels and deviations of the outputs from the class shares, divided by its
+        standard error for unrelated labels. It is 0 if ``error`` is hardly smaller than
+        ``error_of_shares``.
+    error : float
+        Mean squared error of the outputs, summed over classes.
+    error_of_shares : float
+        The same for the class shares of the other rows.
+    """
+
+    significance: float
+    error: float
+    error_of_shares: float
+
+
+def label_signal(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> LabelSignal:
+    """Measure whether leave-one-out outputs predict labels better than the class shares do.
+
+    Parameters
+    ----------
+    outputs : tensor of shape (n, k)
+        Leave-one-out outputs, on the scale of one-hot targets.
+    labels : int64 tensor of shape (n,)
+        Given labels, codes 0 .. k - 1.
+    sample_weight : tensor of shape (n,)
+        Weight of every row.
+
+    Returns
+    -------
+    LabelSignal
+    """
+    weight = sample_weight.double() / sample_weight.double().mean()
+    n_rows, own = len(labels), labels[:, None]
+    totals = torch.zeros(outputs.shape[1], dtype=weight.dtype, device=weight.device)
+    totals.index_add_(0, labels, weight)
+    others = (n_rows - weight)[:, None].clamp(min=_TINY)
+    chance = (totals / others).scatter_add(1, own, -weight[:, None] / others)
+    chance_error = 1 - 2 * chance.gather(1, own)[:, 0] + chance.square().sum(dim=1)
+    deviation = outputs.double() - chance
+    covariance = deviation.gather(1, own)[:, 0] - (chance * deviation).sum(dim=1)
+    total = float(weight @ covariance)
+    shares = totals / n_rows
+    variance = deviation.square() @ shares - (deviation @ shares).square()
+    gain = 2 * total - float(weight @ deviation.square().sum(dim=1))
+    error_of_shares = float(weight @ chance_error) / n_rows
+    significance = 0.0
+    if gain >= _LEAST_GAIN * error_of_shares:
+        significance = total / math.sqrt(float(weight.square() @ variance))
+    return LabelSignal(significance, error_of_shares - gain / n_rows, error_of_shares)
+
+
+def class_factors(
+    probability: Tensor,
+    outputs: Tensor,
+    labels: Tensor,
+    threshold: float,
+    significance: float,
+) -> Tensor:
+    """Factors of the probabilities that limit how many rows of every class are flagged.
+
+    Parameters
+    ----------
+    probability : tensor of shape (n,)
+        Probability that each label is wrong.
+    outputs : tensor of shape (n, k)
+        Leave-one-out outputs.
+    labels : int64 tensor of shape (n,)
+        Given labels, codes 0 .. k - 1.
+    threshold : float
+        Rows with a larger probability are flagged.
+    significance : float
+        That of `label_signal`.
+
+    Returns
+    -------
+    tensor of shape (k,), float64
+        At most 1. If the probabilities of a class are multiplied by its factor, the number of
+        flagged rows does not exceed the limit, and their order in the class stays the same.
+    """
+    n_classes = outputs.shape[1]
+    size = labels.bincount(minlength=n_classes).double()
+    expected = torch.zeros_like(size).index_add_(0, labels, probability.double())
+    relative = size / size.sum() * n_classes
+    commonness = ((relative - _RARE) / (_COMMON - _RARE)).clamp(0, 1)
+    multiple = _LEAST_MULTIPLE + (_LARGEST_MULTIPLE - _LEAST_MULTIPLE) * commonness
+    limit = expected.maximum((multiple * expected).minimum(size / 2))
+    n_flagged = labels[probability > threshold].bincount(minlength=n_classes)
+    factors = torch.ones_like(size)
+    for code in (n_flagged > limit).nonzero()[:, 0].tolist():
+        most = float(limit[code])
+        if relative[code] < _COMMON:
+            most = max(most, random_labels(outputs, labels, code, significance))
+        n_most = math.floor(most + 0.5)
+        if n_flagged[code] > n_most:
+            ordered = probability[labels == code].sort(descending=True).values
+            factors[code] = (1 - 1e-9) * threshold / ordered[n_most]
+    return factors
+
+
+def random_labels(outputs: Tensor, labels: Tensor, code: int, significance: float) -> float:
+    """Number of rows of a class whose labels may be wrong at random, a generous estimate.
+
+    Half of the rows, those with the smallest outputs for the class, hardly belong to it. If
+    significantly many have its label nevertheless, the same share is expected among all rows of
+    other classes.
+
+    Parameters
+    ----------
+    outputs : tensor of shape (n, k)
+        Leave-one-out outputs.
+    labels : int64 tensor of shape (n,)
+        Given labels, codes 0 .. k - 1.
+    code : int
+        Class.
+    significance : float
+        That of `label_signal`. If it is less than 3, the outputs are not reliable enough,
+        and the number is 0.
+
+    Returns
+    -------
+    float
+    """
+    if significance < _STRONG_SIGNIFICANCE:
+        return 0.0
+    column, has_label = outputs[:, code], labels == code
+    low = column <= column.median()
+    count = float((low & has_label).sum())
+    count = max(count - _MARGIN * math.sqrt(count), 0.0)
+    return _MARGIN * count / float(low.sum()) * float((~has_label).sum())

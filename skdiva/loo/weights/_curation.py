@@ -14,8 +14,17 @@ from torch import Tensor
 
 from skdiva.loo._fitted_ridge import Evaluation, FittedRidge
 from skdiva.loo._problem import RidgeProblem
-from skdiva.loo.noise import LabelPosterior, NoiseModel, TransitionNoise
+from skdiva.loo.noise import (
+    LEAST_SIGNIFICANCE,
+    GivenLabels,
+    LabelPosterior,
+    NoiseModel,
+    TransitionNoise,
+    label_signal,
+    random_labels,
+)
 
+_LEAST_SHARE = 0.5  # of the weight of a class, unless there is evidence that its labels are wrong
 CLASS_FLOOR = 0.01  # minimum relative weight in a class that would otherwise lose all its weight
 
 
@@ -32,12 +41,16 @@ class Curation(NamedTuple):
         Curated weights divided by start weights, in [0, 1].
     noise : LabelPosterior
         Class probabilities, fitted to the leave-one-out outputs at the curated weights.
+    significance : float
+        Significance of the association between outputs and labels at the start weights, in standard
+        errors. If it is less than 2, all labels are taken for correct.
     """
 
     start: Evaluation
     final: Evaluation
     relative_weight: Tensor
     noise: LabelPosterior
+    significance: float
 
 
 def curate(
@@ -82,6 +95,10 @@ def curate(
     """
     # Only the results are kept, as a factorization may be as large as the features.
     before = start or FittedRidge(problem, sample_weight, alpha).evaluation()
+    unchanged = before._replace(derivative=None), torch.ones_like(sample_weight)
+    significance = label_signal(before.loo_predictions, labels, sample_weight).significance
+    if significance < LEAST_SIGNIFICANCE:
+        return Curation(before, *unchanged, GivenLabels(), significance)
     posterior = noise_model.fit(before.loo_predictions, labels, sample_weight)
     wrong = posterior.wrong_probability(before.loo_predictions, labels, hedged=False)
     trust = (1 - wrong).to(sample_weight.dtype)
@@ -89,10 +106,10 @@ def curate(
         trust = SourceMeans(sources, sample_weight).mean(trust)[sources]
     trust = keep_trainable(problem, sample_weight, trust, labels)
     if bool((trust == 1).all()):  # same weights, and therefore the same results
-        return Curation(before, before._replace(derivative=None), trust, posterior)
+        return Curation(before, *unchanged, posterior, significance)
     final = FittedRidge(problem, sample_weight * trust, alpha).evaluation(derivative=False)
     posterior = noise_model.fit(final.loo_predictions, labels, sample_weight)
-    return Curation(before, final, trust, posterior)
+    return Curation(before, final, trust, posterior, significance)
 
 
 def keep_trainable(
@@ -141,6 +158,39 @@ def keep_classes(
     places = sources[(after < CLASS_FLOOR * before)[classes]]
     floored = relative_weight[places].clamp(min=CLASS_FLOOR)
     return relative_weight.index_put((places,), floored)
+
+
+def loss_factors(
+    trust: Tensor, outputs: Tensor, labels: Tensor, sample_weight: Tensor, significance: float
+) -> Tensor:
+    """Factors that keep classes from losing more than half of their weight without evidence.
+
+    Parameters
+    ----------
+    trust : tensor of shape (n,)
+        Relative weights.
+    outputs : tensor of shape (n, k)
+        Leave-one-out outputs.
+    labels : int64 tensor of shape (n,)
+        Class codes.
+    sample_weight : tensor of shape (n,)
+        Start weights.
+    significance : float
+        See `random_labels`, whose number of rows a class may lose even if that is more than half.
+
+    Returns
+    -------
+    tensor of shape (k,)
+        Factors for the losses 1 - ``trust`` of the rows of every class; 1 if the class does not
+        lose too much.
+    """
+    mean = SourceMeans(labels, sample_weight).mean(trust)
+    size, factors = labels.bincount(), torch.ones_like(mean)
+    for code in (mean < _LEAST_SHARE).nonzero()[:, 0].tolist():
+        share = random_labels(outputs, labels, code, significance) / float(size[code])
+        allowed = min(max(share, 1 - _LEAST_SHARE), 1.0)
+        factors[code] = min(allowed / float(1 - mean[code]), 1.0)
+    return factors
 
 
 class SourceMeans:

@@ -1,12 +1,13 @@
 """Training weights learned from label noise, followed by a gradient step."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
 from skdiva.loo._problem import RidgeProblem
 from skdiva.loo.noise import NoiseModel, TransitionNoise
-from skdiva.loo.weights._curation import curate, keep_trainable
+from skdiva.loo.weights._curation import curate, keep_trainable, loss_factors
 from skdiva.loo.weights._descent import Descent, descend, no_step
 
 # Like those of the noise model, these constants were chosen on data sets that are not reported in
@@ -30,7 +31,8 @@ def learn_weights(
     First, the weight of every row is multiplied by the squared probability that its label is
     correct. The probability is squared, because a label that is as likely correct as wrong should
     count less than one half. Second, one step is taken along the derivative. The less label noise
-    there is, the smaller is this step, so that clean data keep their weights.
+    there is, the smaller is this step, so that clean data keep their weights. It is omitted if a
+    class would lose more than half of its weight without evidence that its labels are wrong.
 
     Parameters
     ----------
@@ -60,7 +62,8 @@ def learn_weights(
     ValueError
         See `evaluate`.
     """
-    start, final, _, noise = curate(problem, sample_weight, alpha, labels, noise_model=noise_model)
+    curation = curate(problem, sample_weight, alpha, labels, noise_model=noise_model)
+    start, final, noise = curation.start, curation.final, curation.noise
     report = on_step or (lambda _step, _loss: None)
     report(0, start.loss)
     wrong = noise.wrong_probability(final.loo_predictions, labels, hedged=False)
@@ -69,17 +72,23 @@ def learn_weights(
     n_iter = min(max_iter, 2)
     if rate * len(labels) < 0.5:
         return no_step(start, sample_weight, n_iter)
-    trust = keep_trainable(problem, sample_weight, (1 - wrong).square(), labels)
+    limits = final.loo_predictions, labels, sample_weight, curation.significance
+    trust = (1 - wrong).square()
+    trust = 1 - (1 - trust) * loss_factors(trust, *limits)[labels]
+    trust = keep_trainable(problem, sample_weight, trust, labels)
     trusted = sample_weight * trust
-    last = descend(
+    step = partial(
+        descend,
         problem,
         trusted / trusted.mean(),
         alpha,
         learning_rate=_LARGEST_STEP * min(1.0, rate / _FULL_NOISE),
-        max_iter=n_iter - 1,
         classes=labels,
-        on_step=lambda step, loss: report(step + 1, loss),
     )
+    last = step(max_iter=n_iter - 1, on_step=lambda step, loss: report(step + 1, loss))
+    share = trust * last.relative_weight / (trusted.mean() / sample_weight.mean())
+    if bool((loss_factors(share, *limits) < 1).any()):
+        last = step(max_iter=0)
     relative_weight = trust * last.relative_weight
     weight = sample_weight * relative_weight
     return Descent(

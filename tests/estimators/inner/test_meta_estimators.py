@@ -218,7 +218,7 @@ def test_errors_of_the_inner_fit_are_raised_as_they_are():
         (StandardScaler(), TypeError, "predicts, got StandardScaler"),
         (make_pipeline(StandardScaler()), TypeError, "predicts, got Pipeline"),
         (GridSearchCV(R, {}, refit=False), ValueError, "Use refit=True"),
-        (object(), ValueError, "'fit' and 'get_params'"),
+        ({}, ValueError, "'fit' and 'get_params'"),
     ],
     ids=name,
 )

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from skdiva.loo import curate, descend, learn_weights
-from skdiva.loo.weights import CLASS_FLOOR
+from skdiva.loo import descend, learn_weights
 from tests.loo.weights.labeled_data import ALPHA, FixedNoise, LabeledData
 from tests.tolerances import assert_close
 
@@ -79,28 +78,45 @@ def test_any_noise_model_may_be_given():
     assert_close(learned.relative_weight, (1 - wrong.flip(0)).square(), 1e-12)
 
 
-def test_a_class_without_trust_keeps_its_floor():
+def test_a_class_keeps_half_of_its_weight_without_evidence():
+    """The noise model distrusts all labels of a class, but the outputs say that they are right."""
     data = LabeledData(n=30, wrong=0)
     noise = FixedNoise(data.labels == 1)
-    trust = curate(*data.arguments(), noise_model=noise).relative_weight
     learned = learn_weights(*data.arguments(), max_iter=1, noise_model=noise)
-    assert_close(learned.relative_weight, trust)
-    assert (trust[data.labels == 1] == CLASS_FLOOR).all()
+    expected = torch.where(data.labels == 1, 0.5, 1.0)
+    assert_close(learned.relative_weight, expected, 1e-12)
 
 
-def test_the_step_leaves_every_class_some_weight():
-    """As `descend` does if it gets the classes: without them, one class would lose all weight."""
+def test_a_class_loses_more_with_evidence():
+    """Labels are wrong at random: most rows of the rare class have no reason to be in it."""
+    data = LabeledData(n=400, k=2, wrong=0, seed=1)
+    rare = torch.zeros(400, dtype=torch.bool)
+    rare[:20] = rare[100:200] = True
+    data.features[~rare | (torch.arange(400) >= 100)] = data.features[0].clone()
+    data.features += 0.4 * torch.randn(400, 4, generator=torch.Generator().manual_seed(2))
+    data.features[:20, 1] += 6
+    data.labels = rare.long()
+    learned = learn_weights(*data.arguments(), max_iter=1)
+    assert learned.relative_weight[rare].mean() < 0.4
+    assert learned.relative_weight[:20].min() > 0.9
+    assert learned.relative_weight[100:200].max() < 0.1
+
+
+def test_the_step_is_omitted_if_a_class_would_lose_more_than_half():
     data = LabeledData(n=60, wrong=0)
     data.labels[:2], data.k = 3, 4  # a class of two rows, which lie in classes 0 and 1
     noise = FixedNoise(torch.full((60,), 0.2, dtype=torch.float64))
     learned = learn_weights(*data.arguments(), noise_model=noise)
-    trust = 0.8**2
     trusted = data.weight / data.weight.mean()
-    how = {"learning_rate": 0.5, "max_iter": 1}
-    free, floored = (
-        descend(data.problem(), trusted, ALPHA, classes=classes, **how).relative_weight
-        for classes in (None, data.labels)
-    )
-    assert (free[:2] == 0).all(), "choose another case: all classes keep weight anyway"
-    assert_close(floored[:2], [CLASS_FLOOR] * 2)
-    assert_close(learned.relative_weight, trust * floored, 1e-9)
+    step = descend(data.problem(), trusted, ALPHA, learning_rate=0.5, max_iter=1)
+    assert (step.relative_weight[:2] == 0).all(), "choose another case: the step takes less"
+    assert learned.n_steps == 1
+    assert_close(learned.relative_weight, torch.full((60,), 0.8**2, dtype=torch.float64))
+
+
+def test_no_weight_is_taken_if_the_outputs_say_nothing():
+    data = LabeledData(n=120, wrong=0)
+    data.labels = data.labels[torch.randperm(120, generator=torch.Generator().manual_seed(0))]
+    learned = learn_weights(*data.arguments())
+    assert learned.n_steps == 0
+    assert (learned.relative_weight == 1).all()
