@@ -78,7 +78,7 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        ndarray or sparse array of shape (n_samples, n_features)
             The same rows, in another container if `set_output` requests one.
         """
         check_is_fitted(self)
@@ -106,7 +106,7 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        ndarray or sparse array of shape (n_samples, n_features)
             The same rows, in another container if `set_output` requests one.
         """
         same = self.fit(X, y, **fit_params).transform(X)
