@@ -11,18 +11,21 @@ from skdiva.arrays import Compute, SparseRows, check_sparse
 X = np.random.default_rng(0).normal(size=(7, 5)) * (np.arange(35).reshape(7, 5) % 3 == 0)
 X[2] = 0  # an empty row
 COMPUTE = Compute(torch.device("cpu"), "float64")
-FORMATS = ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"]
+FORMATS = [
+    *(sparse.csr_array, sparse.csc_array, sparse.coo_array, sparse.lil_array, sparse.dok_array),
+    *(sparse.bsr_array, sparse.dia_array, sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix),
+    *(sparse.lil_matrix, sparse.dok_matrix, sparse.bsr_matrix, sparse.dia_matrix),
+]
 
 
 def check(X, reset=True):
     return check_sparse(BaseEstimator(), X, reset=reset)
 
 
-@pytest.mark.parametrize("kind", ["array", "matrix"])
-@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.__name__)
 @pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")
-def test_every_format(layout, kind):
-    checked = check(getattr(sparse, f"{layout}_{kind}")(X))
+def test_every_format(form):
+    checked = check(form(X))
     assert checked.format == "csr"
     np.testing.assert_array_equal(checked.toarray(), X)
 
@@ -45,8 +48,8 @@ def test_duplicates_zeros_and_unsorted_indices():
     data, columns = np.array([1.0, 0, 2, 5, 0, -3]), np.array([0, 2, 0, 1, 2, 1])
     parts = data.copy(), columns.copy(), np.array([0, 3, 6])
     given = sparse.csr_array(parts, shape=(2, 3))
-    coo = sparse.coo_array((data, (np.repeat([0, 1], 3), columns)), shape=(2, 3))
-    for container in (given, coo):
+    triplets = sparse.coo_array((data, (np.repeat([0, 1], 3), columns)), shape=(2, 3))
+    for container in (given, triplets):
         checked = check(container)
         assert checked.has_canonical_format
         np.testing.assert_array_equal(checked.toarray(), [[3, 0, 0], [0, 2, 0]])
@@ -61,11 +64,11 @@ def test_long_indices():
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
-@pytest.mark.parametrize("layout", ["csr", "csc", "coo"])
-def test_the_place_of_a_bad_value_is_named(layout, value, word):
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array, sparse.coo_array])
+def test_the_place_of_a_bad_value_is_named(form, value, word):
     spoiled = X.copy()
     spoiled[4, 1] = spoiled[6, 3] = value
-    given = getattr(sparse, f"{layout}_array")(spoiled)
+    given = form(spoiled)
     with pytest.raises(ValueError, match=f"contains {word}.* got {value} in row 4, column 1"):
         check(given)
 
