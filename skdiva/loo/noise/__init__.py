@@ -10,9 +10,10 @@ from skdiva.loo.noise._posterior import (
     GivenLabels,
     LabelPosterior,
     NoiseModel,
-    class_factors,
+    class_cuts,
     expected_f1_threshold,
     label_signal,
+    lower_to_cuts,
     random_labels,
 )
 from skdiva.loo.noise._residuals import (
@@ -28,11 +29,12 @@ __all__ = [
     "NoiseModel",
     "TransitionNoise",
     "TransitionPosterior",
-    "class_factors",
+    "class_cuts",
     "expected_f1_threshold",
     "fit_noise_model",
     "label_signal",
     "leave_one_out_deviation",
+    "lower_to_cuts",
     "random_labels",
     "robust_scale",
 ]

@@ -52,6 +52,11 @@ class Curation(NamedTuple):
     noise: LabelPosterior
     significance: float
 
+    @property
+    def has_signal(self) -> bool:
+        """Whether the outputs at the start weights say anything about the labels."""
+        return self.significance >= LEAST_SIGNIFICANCE
+
 
 def curate(
     problem: RidgeProblem,
