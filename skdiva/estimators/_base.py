@@ -229,10 +229,10 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
 def _warn_without_signal(outputs: Any, labels: Any, sample_weight: Any) -> None:
     """Warn if leave-one-out outputs predict the labels no better than the class shares do."""
-    from skdiva.loo.noise import LEAST_SIGNIFICANCE, label_signal
+    from skdiva.loo.noise import label_signal
 
     signal = label_signal(outputs, labels, sample_weight)
-    if signal.significance >= LEAST_SIGNIFICANCE:
+    if signal.is_significant:
         return
     warnings.warn(
         "The features say nothing about the labels: the mean squared error of leave-one-out "

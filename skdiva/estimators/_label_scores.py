@@ -95,14 +95,14 @@ class Probability(LabelScore):
         self.keep_model(adapter, curation.final)
         posterior = curation.noise
         extra = self._noise_attributes(posterior, outputs, labels)
-        if not curation.has_signal:  # the rows are ranked nevertheless, but none is flagged
+        if (
+            not curation.signal.is_significant
+        ):  # the rows are ranked nevertheless, but none is flagged
             posterior = adapter.noise_model.fit(outputs, labels, adapter.start_weight)
         self.posterior = HostCopy(posterior)
         wrong = posterior.wrong_probability(outputs, labels)
         self.threshold = expected_f1_threshold(wrong)
-        self.cuts = to_host(
-            class_cuts(wrong, outputs, labels, self.threshold, curation.significance)
-        )
+        self.cuts = to_host(class_cuts(wrong, outputs, labels, self.threshold, curation.signal))
         scores = self._lowered(wrong, labels)
         start, relative = curation.start, curation.relative_weight
         return LabelScoreResult(scores, start, curation.final, relative, extra)

@@ -28,7 +28,7 @@ only.
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -37,11 +37,14 @@ from skdiva.loo._losses import mean_loss
 from skdiva.loo._problem import RidgeProblem
 from skdiva.loo.ridge import (
     AffineSmoother,
+    InsufficientPrecisionError,
     NewRowForm,
     Smoother,
     full_float32,
     in_sufficient_dtype,
 )
+
+_Results = TypeVar("_Results", bound=tuple)
 
 
 class Evaluation(NamedTuple):
@@ -118,6 +121,7 @@ class FittedRidge:
         problem.layout.require_two_groups(weight)
         self.problem, self.alpha = problem, alpha
         self._factorize: Callable | None = partial(problem.smoother, weight, alpha)
+        self._precise: Callable = partial(problem.precise_smoother, weight, alpha)
         with full_float32():
             self.smoother = in_sufficient_dtype(problem.dtype, alpha, self._factorize)
 
@@ -180,18 +184,39 @@ class FittedRidge:
     @full_float32()
     def _left_out(self) -> tuple[Tensor, Tensor]:
         """Residuals and leave-one-out residuals of the rows of the model, in visiting order."""
-        factorize = self._factorize
 
-        def solve(dtype):
-            if factorize is not None and dtype != self.smoother.dtype:
-                self.smoother = factorize(dtype)
-                vars(self).pop("coefficients", None)  # those of the smoother that is replaced
+        def solve():
             residuals = self.smoother.residuals(self.problem.row_targets)
             return residuals, self.smoother.solve_left_out(residuals)
 
+        return self._precisely(solve)
+
+    def _precisely(self, compute: Callable[[], _Results]) -> _Results:
+        """Return the finite results of ``compute()``, after another factorization if necessary."""
+        factorize = self._factorize
         if factorize is None:
-            return solve(self.smoother.dtype)
-        return in_sufficient_dtype(self.smoother.dtype, self.alpha, solve)
+            return _finite(compute())
+
+        def attempt(dtype):
+            if dtype != self.smoother.dtype:
+                self._replace_smoother(factorize(dtype))
+            try:
+                return _finite(compute())
+            except InsufficientPrecisionError as error:
+                failure = error.with_traceback(None)
+            precise = self._precise() if dtype == torch.float64 else None
+            if precise is None:
+                raise failure
+            self._replace_smoother(precise)
+            return _finite(compute())
+
+        return in_sufficient_dtype(self.smoother.dtype, self.alpha, attempt)
+
+    def _replace_smoother(self, smoother: Smoother) -> None:
+        """Replace the factorization, and forget what was computed from the previous one."""
+        self.smoother = smoother
+        for name in ("_left_out", "_objective", "coefficients"):
+            vars(self).pop(name, None)
 
     @cached_property
     @full_float32()
@@ -220,16 +245,19 @@ class FittedRidge:
     @full_float32()
     def derivative(self) -> Tensor:
         """Derivative of ``loss`` with respect to the sample weights, (n,)."""
-        (residuals, loo_residuals), gradient = self._left_out, self._objective[1]
-        smoother = self.smoother
-        if self.problem.validation is None:
+
+        def differentiate():
+            (residuals, loo_residuals), gradient = self._left_out, self._objective[1]
+            smoother = self.smoother
+            if self.problem.validation is not None:
+                pulled = smoother.adjoint(self.problem.validation_rows, gradient)
+                return (-torch.linalg.vecdot(pulled, residuals),)
             first = smoother.solve_left_out(gradient, transposed=True)
             second = smoother.sample_weight[:, None] * loo_residuals
             others_first, others_second = smoother.cross_sums(first, second)
-            by_row = others_second.neg_().sub_(torch.linalg.vecdot(others_first, residuals))
-        else:
-            pulled = smoother.adjoint(self.problem.validation_rows, gradient)
-            by_row = -torch.linalg.vecdot(pulled, residuals)
+            return (others_second.neg_().sub_(torch.linalg.vecdot(others_first, residuals)),)
+
+        (by_row,) = self._precisely(differentiate)
         # In a joint problem every output of a sample is a row, and these rows share its weight.
         return self._restored(by_row.reshape(self.problem.n_rows, -1).sum(dim=1))
 
@@ -267,19 +295,24 @@ class FittedRidge:
         ValueError
             If only inner products of the features are known.
         """
-        gradient = self._objective[1]  # first, because it may factorize again, in float64
-        smoother = self.smoother
-        if not isinstance(smoother, AffineSmoother):
+        if not isinstance(self.smoother, AffineSmoother):
             raise ValueError(
                 "Scoring new rows by the derivative requires the features of every training row. "
                 "Expected at most as many features (parameters of the linearized network) as "
                 "training samples times outputs, got only inner products of the features. Project "
                 "the features with n_components, or use another criterion."
             )
-        if self.problem.validation is not None:
-            return smoother.adjoint_form(self.problem.validation_rows, gradient)
-        first = smoother.solve_left_out(gradient, transposed=True)
-        return smoother.new_row_form(first, smoother.sample_weight[:, None] * self._left_out[1])
+
+        def form():
+            gradient = self._objective[1]  # first, because it may factorize again, in float64
+            smoother = cast(AffineSmoother, self.smoother)
+            if self.problem.validation is not None:
+                return smoother.adjoint_form(self.problem.validation_rows, gradient)
+            first = smoother.solve_left_out(gradient, transposed=True)
+            second = smoother.sample_weight[:, None] * self._left_out[1]
+            return smoother.new_row_form(first, second)
+
+        return self._precisely(form)
 
     def evaluation(self, *, derivative: bool = True) -> Evaluation:
         """Return the results as numbers and tensors, without the factorization.
@@ -309,4 +342,19 @@ class FittedRidge:
         n_rows = self.problem.n_rows
         if len(row_array) > n_rows:  # in a joint problem every output is a row
             row_array = row_array.reshape(n_rows, -1)
-        return self.problem.layout.restore(row_array).to(self.problem.dtype)
+        restored = self.problem.layout.restore(row_array).to(self.problem.dtype)
+        if not restored.isfinite().all():  # they were before the conversion
+            raise ValueError(
+                f"Results are larger than the largest number in {self.problem.dtype}. Use "
+                "dtype=float64, or scale features, weights and targets."
+            )
+        return restored
+
+
+def _finite(results: _Results) -> _Results:
+    """Return results that are finite numbers."""
+    if not all(bool(result.isfinite().all()) for result in results):
+        raise InsufficientPrecisionError(
+            "the features, weights or targets are so large that numbers overflow"
+        )
+    return results

@@ -13,8 +13,17 @@ from torch import Tensor
 from skdiva.loo._losses import Loss, check_loss
 from skdiva.loo._penalty import RowSpectrum, Spectrum
 from skdiva.loo._targets import Targets
-from skdiva.loo.ridge import DualSmoother, PrimalSmoother, Smoother
+from skdiva.loo.ridge import (
+    AffineSmoother,
+    DualSmoother,
+    InsufficientPrecisionError,
+    OrthogonalSmoother,
+    PrimalSmoother,
+    Smoother,
+)
 from skdiva.loo.rows import Budget, RowSource, SourceBlocks, as_row_source, make_layout
+
+_MOST_ROWS = 4096  # of the n x (p + n) matrix of an orthogonal decomposition
 
 
 class RidgeProblem(ABC):
@@ -118,6 +127,14 @@ class RidgeProblem(ABC):
     def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> Smoother:
         """Factorize the problem for sample weights in visiting order."""
 
+    def precise_smoother(
+        self,
+        sample_weight: Tensor,  # noqa: ARG002 - for subclasses
+        alpha: float,  # noqa: ARG002
+    ) -> Smoother | None:
+        """Factorize more slowly, for more digits than `smoother`; None if that is not possible."""
+        return None
+
     @abstractmethod
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
         """Return the spectrum for sample weights in visiting order, to choose the penalty."""
@@ -191,12 +208,26 @@ class Problem(RidgeProblem):
         """Return the rows of the features in blocks, in visiting order."""
         return SourceBlocks(self.rows, self.layout, dtype, self.budget)
 
-    def smoother(
-        self, sample_weight: Tensor, alpha: float, dtype: torch.dtype
-    ) -> PrimalSmoother | DualSmoother:
+    def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> AffineSmoother:
         """Factorize the smaller matrix: p x p (primal) or n x n (dual)."""
         kind = PrimalSmoother if self.rows.n_columns <= self.rows.n_rows else DualSmoother
-        return kind(self.row_blocks(dtype), sample_weight, alpha, self.fit_intercept)
+        try:
+            return kind(self.row_blocks(dtype), sample_weight, alpha, self.fit_intercept)
+        except InsufficientPrecisionError as error:
+            failure = error.with_traceback(None)  # whose frames hold the failed factorization
+        precise = None
+        if dtype == torch.float64:
+            precise = self.precise_smoother(sample_weight, alpha)
+        if precise is None:
+            raise failure
+        return precise
+
+    def precise_smoother(self, sample_weight: Tensor, alpha: float) -> OrthogonalSmoother | None:
+        """Factorize the problem as precisely as possible; None if there are too many rows."""
+        if self.rows.n_rows > _MOST_ROWS:
+            return None
+        rows = self.row_blocks(torch.float64)
+        return OrthogonalSmoother(rows, sample_weight, alpha, self.fit_intercept)
 
     def spectrum(self, sample_weight: Tensor, dtype: torch.dtype) -> Spectrum:
         """Return the spectrum for sample weights in visiting order, to choose the penalty."""

@@ -6,9 +6,9 @@ standardized residuals for numeric targets. Nothing in it depends on ridge model
 """
 
 from skdiva.loo.noise._posterior import (
-    LEAST_SIGNIFICANCE,
     GivenLabels,
     LabelPosterior,
+    LabelSignal,
     NoiseModel,
     class_cuts,
     expected_f1_threshold,
@@ -23,9 +23,9 @@ from skdiva.loo.noise._residuals import (
 from skdiva.loo.noise._transition import TransitionNoise, TransitionPosterior, fit_noise_model
 
 __all__ = [
-    "LEAST_SIGNIFICANCE",
     "GivenLabels",
     "LabelPosterior",
+    "LabelSignal",
     "NoiseModel",
     "TransitionNoise",
     "TransitionPosterior",

@@ -23,7 +23,8 @@ _LEAST_GAIN = 4.0  # reduction of the squared error, in units of its mean per ro
 _STRONG_SIGNIFICANCE = 3.0  # for more than the expected number of rows to be flagged
 # Largest number of flagged rows of a class, in multiples of the expected number of wrong labels:
 # for rare classes and for others, by their size relative to the mean class.
-_LEAST_MULTIPLE, _LARGEST_MULTIPLE = 1.0, 3.0
+_RARE_MULTIPLE, _WEAK_MULTIPLE, _LARGEST_MULTIPLE = 1.0, 2.0, 5.0
+_WEAK, _CLEAR = 0.05, 0.15  # share of the error of class shares that the outputs remove
 _RARE, _COMMON = 0.21, 0.25
 _FREQUENT = 0.75  # size from which labels that are wrong at random do not change the limit
 _TINY, _TIE = 1e-12, 1e-6
@@ -144,6 +145,17 @@ class LabelSignal(NamedTuple):
     error: float
     error_of_shares: float
 
+    @property
+    def is_significant(self) -> bool:
+        """Whether the outputs say anything about the labels."""
+        return self.significance >= LEAST_SIGNIFICANCE
+
+    @property
+    def clarity(self) -> float:
+        """Number from 0, if the outputs hardly reduce the error, to 1, from a reduction by 15 %."""
+        reduction = 1 - self.error / self.error_of_shares
+        return min(max((reduction - _WEAK) / (_CLEAR - _WEAK), 0.0), 1.0)
+
 
 def label_signal(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> LabelSignal:
     """Measure whether leave-one-out outputs predict labels better than the class shares do.
@@ -182,7 +194,7 @@ def label_signal(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> Labe
 
 
 def class_cuts(
-    probability: Tensor, outputs: Tensor, labels: Tensor, threshold: float, significance: float
+    probability: Tensor, outputs: Tensor, labels: Tensor, threshold: float, signal: LabelSignal
 ) -> Tensor:
     """Probabilities above which rows are flagged, by class, so that not too many are.
 
@@ -196,8 +208,8 @@ def class_cuts(
         Given labels, codes 0 .. k - 1.
     threshold : float
         Only rows with a larger probability are flagged.
-    significance : float
-        That of `label_signal`. If it is less than 2, no row is flagged.
+    signal : LabelSignal
+        If it is not significant, no row is flagged.
 
     Returns
     -------
@@ -206,19 +218,20 @@ def class_cuts(
     """
     n_classes = outputs.shape[1]
     cuts = probability.new_full((n_classes,), threshold, dtype=torch.float64)
-    if significance < LEAST_SIGNIFICANCE:
+    if not signal.is_significant:
         return cuts.fill_(torch.inf)
     size = labels.bincount(minlength=n_classes).double()
     expected = torch.zeros_like(size).index_add_(0, labels, probability.double())
     relative = size / size.sum() * n_classes
     commonness = ((relative - _RARE) / (_COMMON - _RARE)).clamp(0, 1)
-    multiple = _LEAST_MULTIPLE + (_LARGEST_MULTIPLE - _LEAST_MULTIPLE) * commonness
+    largest = _WEAK_MULTIPLE + (_LARGEST_MULTIPLE - _WEAK_MULTIPLE) * signal.clarity
+    multiple = _RARE_MULTIPLE + (largest - _RARE_MULTIPLE) * commonness
     limit = multiple * expected
     n_flagged = labels[probability > threshold].bincount(minlength=n_classes)
     for code in (n_flagged > limit).nonzero()[:, 0].tolist():
         most = float(limit[code])
         if relative[code] < _FREQUENT:
-            most = max(most, random_labels(outputs, labels, code, significance))
+            most = max(most, random_labels(outputs, labels, code, signal))
         n_most = math.floor(most + 0.5)
         if n_flagged[code] > n_most:
             cuts[code] = probability[labels == code].sort(descending=True).values[n_most]
@@ -249,7 +262,7 @@ def lower_to_cuts(probability: Tensor, labels: Tensor, threshold: float, cuts: T
     return torch.where(is_cut, lowered, probability)
 
 
-def random_labels(outputs: Tensor, labels: Tensor, code: int, significance: float) -> float:
+def random_labels(outputs: Tensor, labels: Tensor, code: int, signal: LabelSignal) -> float:
     """Number of rows of a class whose labels may be wrong at random, a generous estimate.
 
     Half of the rows, those with the smallest outputs for the class, hardly belong to it. If
@@ -264,15 +277,15 @@ def random_labels(outputs: Tensor, labels: Tensor, code: int, significance: floa
         Given labels, codes 0 .. k - 1.
     code : int
         Class.
-    significance : float
-        That of `label_signal`. If it is less than 3, the outputs are not reliable enough,
-        and the number is 0.
+    signal : LabelSignal
+        If its significance is less than 3, the outputs are not reliable enough, and the number is
+        0.
 
     Returns
     -------
     float
     """
-    if significance < _STRONG_SIGNIFICANCE:
+    if signal.significance < _STRONG_SIGNIFICANCE:
         return 0.0
     column, has_label = outputs[:, code], labels == code
     low = column <= column.median()

@@ -2,8 +2,9 @@
 
 A `Smoother` computes residuals, leverages, and sums over the hat matrix that exclude a row's own
 group. `PrimalSmoother` factorizes a p x p matrix over blocks of rows, `DualSmoother` an n x n
-matrix. High-leverage rows and groups are handled separately, so that no digits are lost. If a dtype
-is still not precise enough, `InsufficientPrecisionError` is raised.
+matrix, and `OrthogonalSmoother`, for badly conditioned problems in float64, the rows themselves.
+High-leverage rows and groups are handled separately, so that no digits are lost. If a dtype is
+still not precise enough, `InsufficientPrecisionError` is raised.
 """
 
 from skdiva.loo.ridge._cross_sums import cross_sums, total_sums
@@ -11,6 +12,7 @@ from skdiva.loo.ridge._dual import DualSmoother
 from skdiva.loo.ridge._group_blocks import solve_whitened
 from skdiva.loo.ridge._hat_matrix import HatMatrixSmoother
 from skdiva.loo.ridge._new_rows import NewRowForm, RidgeModel
+from skdiva.loo.ridge._orthogonal import OrthogonalSmoother
 from skdiva.loo.ridge._precision import (
     LARGEST_INVERSE_ERROR,
     LEAST_SHARE,
@@ -43,6 +45,7 @@ __all__ = [
     "HatMatrixSmoother",
     "InsufficientPrecisionError",
     "NewRowForm",
+    "OrthogonalSmoother",
     "PrimalSmoother",
     "RidgeModel",
     "Smoother",

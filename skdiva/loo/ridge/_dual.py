@@ -13,13 +13,15 @@ import torch
 from torch import Tensor
 
 from skdiva.loo._targets import Targets
-from skdiva.loo.ridge._hat_matrix import HatMatrixSmoother, group_view
+from skdiva.loo.ridge._hat_matrix import HatMatrixSmoother
 from skdiva.loo.ridge._new_rows import NewRowForm
 from skdiva.loo.ridge._precision import (
     LARGEST_INVERSE_ERROR,
     RESOLUTION,
     cholesky,
+    require_centered,
     require_residual_share,
+    require_similar_sizes,
 )
 from skdiva.loo.ridge._products import center_rows, weighted_center, weighted_target_mean
 from skdiva.loo.ridge._smoother import AffineSmoother
@@ -47,10 +49,17 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         self.alpha = alpha
         self._inverse_total = 1 / float(sample_weight.double().sum()) if fit_intercept else 0.0
         self.center = weighted_center(rows, sample_weight, fit_intercept)
+        # The mean is subtracted from rows and targets, and would be that of a single heavy row.
+        heaviest = float(self.sample_weight.max()) * self._inverse_total
+        require_residual_share(1 - heaviest, self.dtype, RESOLUTION[self.dtype])
+        require_centered(self.center, self.alpha**-0.5, sample_weight, self.dtype)
         self._training = torch.nonzero(self.sample_weight > 0)[:, 0]
         self._zero = torch.nonzero(self.sample_weight == 0)[:, 0]
+        require_similar_sizes(self.sample_weight[self._training])
         self._root = self.sample_weight[self._training].sqrt()
         gram = self._gram_with(self.rows.read(slice(0, rows.n_rows)))
+        if self.dtype == torch.float32:
+            require_similar_sizes(gram.diagonal())
         operator = self._factorize(gram[self._training][:, self._training])
         # Rounding errors are relative to the diagonal before the intercept was subtracted.
         shares = operator.diagonal() / (self.alpha * self._inverse.diagonal())
@@ -92,18 +101,26 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
             across = solution / root[:, None] + self._inverse_total
             hat[training[:, None], zero] = across
             hat[zero[:, None], training] = across.T
-            self._unexplained = self._unexplained_rows(solution)
-            # z' C z = |unexplained|^2 / alpha + |solution|^2; digits cancel in z' z - k' S^-1 k.
-            within = self._unexplained @ self._unexplained.T / self.alpha + solution.T @ solution
+            training_rows = self._training_rows()
+            rest = center_rows(self.rows.read(zero), self.center).T - training_rows.T @ solution
+            # z' C z = |rest|^2 / alpha + |solution|^2; digits cancel in z' z - k' S^-1 k.
+            within = rest.T @ rest / self.alpha + solution.T @ solution
             hat[zero[:, None], zero] = within + self._inverse_total
+            self._zero_coef = self._with_rest(training_rows, solution, rest)
         return hat
 
-    def _unexplained_rows(self, solution: Tensor) -> Tensor:
-        """Rows of weight zero (m, p) minus the part explained by training rows: alpha C z."""
-        training, zero = (
-            center_rows(self.rows.read(x), self.center) for x in (self._training, self._zero)
-        )
-        return zero - (self._root[:, None] * solution).T @ training
+    def _training_rows(self) -> Tensor:
+        """Centered training rows X times s, (n, p)."""
+        return self._root[:, None] * center_rows(self.rows.read(self._training), self.center)
+
+    def _with_rest(self, training_rows: Tensor, solution: Tensor, rest: Tensor) -> Tensor:
+        """Return C m (p, k), from S^-1 X m (n, k) and the rest alpha C m = m - X' S^-1 X m (p, k).
+
+        The rest has the rounding errors of m, also along training rows, which may be large. In
+        C m = (alpha C) (alpha C) m / alpha + X' S^-2 X m the second factor removes them.
+        """
+        rest = rest - training_rows.T @ (self._inverse @ (training_rows @ rest))
+        return rest / self.alpha + training_rows.T @ (self._inverse @ solution)
 
     def _hat_with(self, features: Tensor) -> Tensor:
         """Return H between new rows (m, p) and the training rows, (m, n)."""
@@ -113,7 +130,7 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         hat[:, self._training] = weighted @ self._inverse / self._root
         if self._zero.numel():
             centered = center_rows(features.to(self.dtype), self.center)
-            hat[:, self._zero] = centered @ self._unexplained.T / self.alpha
+            hat[:, self._zero] = centered @ self._zero_coef
         return hat.add_(self._inverse_total)
 
     def centered_targets(self, targets: Targets) -> tuple[Tensor, Tensor]:
@@ -143,22 +160,18 @@ class DualSmoother(HatMatrixSmoother, AffineSmoother):
         """Return the sum of `adjoint` as a form for rows j that belong to no group."""
         values = values.to(self.dtype)
         moment = center_rows(features.to(self.dtype), self.center).T @ values
-        training = self._root[:, None] * center_rows(self.rows.read(self._training), self.center)
-        coef = (moment - training.T @ (self._inverse @ (training @ moment))) / self.alpha
+        training_rows = self._training_rows()
+        solution = self._inverse @ (training_rows @ moment)
+        coef = self._with_rest(training_rows, solution, moment - training_rows.T @ solution)
         return NewRowForm.linear(self.center, coef, values.sum(dim=0) * self._inverse_total)
 
     def new_row_form(self, first: Tensor, second: Tensor) -> NewRowForm:
         """Return both cross sums, over all rows, as a form for rows that belong to no group."""
         root, training, zero = self._root, self._training, self._zero
-        train_rows = center_rows(self.rows.read(training), self.center)
         projection = self._inverse.new_empty((self.rows.n_columns, self.rows.n_rows))
-        projection[:, training] = (train_rows.T * root) @ self._inverse / root
+        projection[:, training] = self._training_rows().T @ self._inverse / root
         if zero.numel():
-            projection[:, zero] = self._unexplained.T / self.alpha
+            projection[:, zero] = self._zero_coef
         offset = torch.full_like(self.sample_weight, self._inverse_total)
-        quadratic = torch.zeros_like(self.off_diagonal)
-        for block in self.layout.blocks:
-            p, v = block.stack(first[block.rows]), block.stack(second[block.rows])
-            own = group_view(quadratic, block)
-            own.copy_((p @ v.mT + v @ p.mT) / 2)
+        quadratic = self.pair_products(first, second)
         return NewRowForm(self.center, projection, offset, first, quadratic)

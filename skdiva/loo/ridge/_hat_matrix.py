@@ -77,6 +77,15 @@ class HatMatrixSmoother(Smoother):
             total_second += torch.einsum("gnk,gnk->n", by_group @ p, by_group @ v)
         return total_first, total_second
 
+    def pair_products(self, first: Tensor, second: Tensor) -> Tensor:
+        """Symmetrized products of ``first`` and ``second`` within every group, 0 elsewhere."""
+        quadratic = torch.zeros_like(self.off_diagonal)
+        for block in self.layout.blocks:
+            p, v = block.stack(first[block.rows]), block.stack(second[block.rows])
+            own = group_view(quadratic, block)
+            own.copy_((p @ v.mT + v @ p.mT) / 2)
+        return quadratic
+
     def _other_columns(self) -> Iterator[tuple[Block, Tensor]]:
         """Yield the columns of H at every block, (n, b), with entries of own groups set to zero."""
         for block in self.layout.blocks:

@@ -89,7 +89,26 @@ class NewRowForm(NamedTuple):
         Returns
         -------
         tensor of shape (m,)
+
+        Raises
+        ------
+        ValueError
+            If a derivative is not finite, even in float64.
         """
+        derivative = self._derivative(features, residuals)
+        if derivative.isfinite().all():
+            return derivative
+        wide = NewRowForm(*(part.double() for part in self))._derivative(features, residuals)
+        narrow = wide.to(derivative.dtype)
+        if not narrow.isfinite().all():
+            row = int((~narrow.isfinite()).nonzero()[0])
+            raise ValueError(
+                f"The derivative of new row {row} is not a finite number in {narrow.dtype}. Scale "
+                "large features and targets down, or use dtype=float64 if that is not the dtype."
+            )
+        return narrow
+
+    def _derivative(self, features: Tensor, residuals: Tensor) -> Tensor:
         half = triangular_half(self.second)
         size = Budget().rows(max(self.projection.shape), features.device, features.itemsize)
         derivatives = []

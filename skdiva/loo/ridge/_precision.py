@@ -11,13 +11,17 @@ _Answer = TypeVar("_Answer")
 
 _POWER_STEPS = 12
 # Limits on eps times the condition number. On random problems, the relative errors of leave-one-out
-# predictions in float32 were at most 3 % of it, and therefore about 1e-4 at this limit. The limit
-# for float64 is higher, because there is no wider dtype.
-_LARGEST_ERROR = {torch.float32: 4e-3, torch.float64: 0.1}
+# predictions in float32 were at most 3 % of it, and therefore about 1e-4 at this limit. Beyond the
+# limit for float64, the rows are decomposed instead of their Gram matrix.
+LARGEST_ERROR = {torch.float32: 4e-3, torch.float64: 1e-7}
 # Limits for an explicit inverse, whose relative error may be as large as this product.
-LARGEST_INVERSE_ERROR = {torch.float32: 1e-4, torch.float64: 0.1}
+LARGEST_INVERSE_ERROR = {torch.float32: 1e-4, torch.float64: 1e-8}
+# Largest rounding error of the mean of the features, in units of whitened rows.
+_LARGEST_OFFSET = {torch.float32: 1e-4, torch.float64: 1e-8}
+# Largest ratio of squared norms or weights to their median.
+_LARGEST_RATIO = 1e6
 # Smallest difference, relative to the number subtracted from, that is not a rounding error.
-RESOLUTION = {dtype: 1e4 * torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)}
+RESOLUTION = {torch.float32: 1e-2, torch.float64: 1e-8}
 # Smallest 1 - leverage that is accurate if it was computed by subtraction from 1.
 LEAST_SHARE = {torch.float32: 0.05, torch.float64: RESOLUTION[torch.float64]}
 
@@ -66,12 +70,12 @@ def in_sufficient_dtype(
             reason = error.with_traceback(None)  # whose frames hold the failed factorization
     raise ValueError(
         f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
-        "Use a larger alpha, or remove rows or columns that are duplicates of, or much larger "
-        "than, the others."
+        "Use a larger alpha, scale large features, targets and weights down, or remove rows or "
+        "columns that are duplicates of, or much larger than, the others."
     ) from reason
 
 
-def cholesky(matrix: Tensor, largest_error: dict[torch.dtype, float] = _LARGEST_ERROR) -> Tensor:
+def cholesky(matrix: Tensor, largest_error: dict[torch.dtype, float] = LARGEST_ERROR) -> Tensor:
     """Lower Cholesky factor of a penalized Gram matrix; nothing is added to the diagonal.
 
     Parameters
@@ -117,6 +121,8 @@ def require_condition(
     multiply: Callable[[Tensor], Tensor],
     factor: Tensor,
     largest_error: dict[torch.dtype, float],
+    *,
+    root: bool = False,
 ) -> float:
     """Estimate the condition number of a matrix scaled to a unit diagonal; raise if too large.
 
@@ -134,6 +140,9 @@ def require_condition(
         Lower Cholesky factor of the matrix.
     largest_error : dict of {torch.dtype: float}
         Limit on eps times the condition number.
+    root : bool, default=False
+        Whether the limit applies to the square root of the condition number, because the factor
+        was not computed from the matrix.
 
     Returns
     -------
@@ -158,11 +167,70 @@ def require_condition(
         norm_inverse = smallest_inverse.norm()
         smallest_inverse = smallest_inverse / norm_inverse
     condition = float(norm * norm_inverse)
+    if root:
+        condition = condition**0.5
     if not condition * torch.finfo(dtype).eps <= largest_error[dtype]:
         raise InsufficientPrecisionError(
             f"the penalized Gram matrix has a condition number near {condition:.1e}"
         )
     return condition
+
+
+def require_factor(factor: Tensor) -> None:
+    """Check a lower triangular factor (q, q) that was not computed from a Gram matrix.
+
+    Raises
+    ------
+    InsufficientPrecisionError
+        If eps times its condition number exceeds the limit.
+    """
+    diagonal = torch.linalg.vector_norm(factor, dim=1).square()
+    require_condition(diagonal, lambda v: factor @ (factor.T @ v), factor, LARGEST_ERROR, root=True)
+
+
+def require_centered(
+    center: Tensor,
+    scale: Tensor | float,
+    sample_weight: Tensor,
+    dtype: torch.dtype,
+    smallest: float = 1.0,
+) -> None:
+    """Raise InsufficientPrecisionError if rounding errors of the means show in whitened rows.
+
+    Parameters
+    ----------
+    center : tensor of shape (p,)
+        Weighted mean, float64.
+    scale : float or tensor of shape (p,)
+        Upper limit on the root of the diagonal of C.
+    sample_weight : tensor of shape (n,)
+    dtype : torch.dtype
+    smallest : float, default=1.0
+        Smallest 1 - leverage from which the errors are subtracted.
+    """
+    rounding = max(torch.finfo(dtype).eps ** 2, torch.finfo(torch.float64).eps)
+    norm = torch.linalg.vector_norm(center * scale)
+    error = rounding * float(norm * sample_weight.double().sum().sqrt()) / smallest
+    if not error <= _LARGEST_OFFSET[dtype]:
+        raise InsufficientPrecisionError(
+            f"the means of the features are too large to subtract (relative error {error:.1e})"
+        )
+
+
+def require_similar_sizes(squares: Tensor) -> None:
+    """Raise InsufficientPrecisionError if a row is so large that the others lose digits.
+
+    Parameters
+    ----------
+    squares : tensor of shape (n,)
+        Squared norms of rows, or their weights.
+    """
+    largest, median = float(squares.max()), float(squares.median())
+    if not largest <= _LARGEST_RATIO * median:
+        raise InsufficientPrecisionError(
+            f"a row has a squared norm, leverage or weight of {largest:.1e}, and half of the rows "
+            f"have at most {median:.1e}"
+        )
 
 
 def require_residual_share(smallest: float, dtype: torch.dtype, least: float | None = None) -> None:

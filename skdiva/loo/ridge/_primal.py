@@ -25,7 +25,14 @@ from skdiva.loo.ridge._cross_sums import cross_sums, total_sums
 from skdiva.loo.ridge._group_blocks import group_blocks, left_out_solve, solve_whitened
 from skdiva.loo.ridge._high_leverage_rows import HighLeverageRows
 from skdiva.loo.ridge._new_rows import NewRowForm
-from skdiva.loo.ridge._precision import cholesky, require_residual_share
+from skdiva.loo.ridge._precision import (
+    InsufficientPrecisionError,
+    cholesky,
+    require_centered,
+    require_factor,
+    require_residual_share,
+    require_similar_sizes,
+)
 from skdiva.loo.ridge._smoother import AffineSmoother
 from skdiva.loo.rows import Block, RowBlocks
 
@@ -62,7 +69,12 @@ class PrimalSmoother(AffineSmoother):
         if 0 < len(positions) <= most:
             self._factorize(rows, sample_weight, alpha, positions)
             checked = self.one_minus_leverage.index_fill(0, positions, 1.0)
-        require_residual_share(float(checked.min()), self.dtype)
+        smallest = float(checked.min())
+        require_residual_share(smallest, self.dtype)
+        scale = torch.linalg.vector_norm(self._inverse, dim=0)
+        require_centered(self.center, scale, sample_weight, self.dtype, smallest)
+        if self.dtype == torch.float32:
+            require_similar_sizes(self.leverage)
 
     def _factorize(
         self,
@@ -75,9 +87,16 @@ class PrimalSmoother(AffineSmoother):
         if excluded is not None:
             sample_weight = sample_weight.index_fill(0, excluded, 0.0)
         self.center = products.weighted_center(rows, sample_weight, self.fit_intercept)
-        gram = products.weighted_gram(rows, sample_weight.to(rows.dtype), self.center)
+        own_dtype = sample_weight.to(rows.dtype)
+        gram = products.weighted_gram(rows, own_dtype, self.center)
         gram.diagonal().add_(alpha)
-        factor = cholesky(gram)
+        try:
+            factor = cholesky(gram)
+        except InsufficientPrecisionError:
+            if self.dtype != torch.float64:
+                raise
+            factor = products.orthogonal_factor(rows, own_dtype, self.center, alpha)
+            require_factor(factor)
         identity = torch.eye(rows.n_columns, dtype=rows.dtype, device=rows.device)
         self._inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
         self._constant = identity.new_empty(0)

@@ -46,6 +46,23 @@ def weighted_gram(rows: RowBlocks, sample_weight: Tensor, center: Tensor) -> Ten
     return mirror_upper(rows.reduce(add, sample_weight)[0])
 
 
+def orthogonal_factor(
+    rows: RowBlocks, sample_weight: Tensor, center: Tensor, alpha: float | Tensor
+) -> Tensor:
+    """Lower triangular factor of the penalized Gram matrix, (p, p), from the rows themselves.
+
+    It is slower than a Cholesky factorization of the Gram matrix, whose condition number is the
+    square of that of the rows.
+    """
+    penalty = torch.as_tensor(alpha, dtype=rows.dtype, device=rows.device)
+    factor = torch.diag(penalty.sqrt().expand(rows.n_columns))
+    for block in rows.layout.blocks:
+        centered = center_rows(rows.read(block.rows), center)
+        scaled = centered.mul_(sample_weight[block.rows].sqrt()[:, None])
+        factor = torch.linalg.qr(torch.cat([factor, scaled]), mode="r").R
+    return factor.T * factor.diagonal().sign()
+
+
 def weighted_target_mean(
     targets: Targets,
     sample_weight: Tensor,
