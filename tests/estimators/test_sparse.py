@@ -103,7 +103,7 @@ def test_an_extender_selects_sparse_rows(evaluate_on, featurizer):
 
     def fit(convert):
         extender = DivaExtender(
-            FOREST, evaluate_on=evaluate_on, featurizer=featurizer, batch_size=16
+            FOREST, evaluate_on=evaluate_on, featurizer=featurizer, alpha=0.1, batch_size=16
         )
         rows = {"X_pool": convert(X[pool]), "y_pool": Y[pool]}
         return extender.fit(convert(X[core]), TRUTH[core], **rows)
