@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import estimator_checks
+from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdiva import DivaExtender, DivaOutlierDetector, DivaReweighter
@@ -73,7 +73,8 @@ def expected_failures(estimator):
         linear = estimator.kernel == "linear"
         return {} if linear else {"check_sample_weight_equivalence_on_dense_data": LANDMARKS}
     if isinstance(estimator, DivaReweighter) and estimator.estimator is not None:
-        return {"check_sample_weight_equivalence_on_dense_data": TWINS}
+        kinds = ["dense", "sparse"] if get_tags(estimator).input_tags.sparse else ["dense"]
+        return {f"check_sample_weight_equivalence_on_{kind}_data": TWINS for kind in kinds}
     return {}
 
 

@@ -42,17 +42,22 @@ from skdiva.arrays._frames import (
 )
 from skdiva.arrays._row_index import restore_index
 from skdiva.arrays._row_sources import check_source, read_source
+from skdiva.arrays._sparse import check_sparse
 
 if TYPE_CHECKING:
     from skdiva.arrays._compute import Compute, all_finite, choose_device, choose_dtype, to_tensor
+    from skdiva.arrays._converted_rows import ConvertedRows, SparseRows
 
 __all__ = [
     "Compute",
+    "ConvertedRows",
     "HostCopy",
+    "SparseRows",
     "all_finite",
     "append_rows",
     "category_texts",
     "check_source",
+    "check_sparse",
     "choose_device",
     "choose_dtype",
     "column_at",
@@ -85,4 +90,6 @@ __all__ = [
 ]
 
 _TORCH = ("Compute", "all_finite", "choose_device", "choose_dtype", "to_tensor")
-__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(_TORCH, "skdiva.arrays._compute"))
+_LAZY = dict.fromkeys(_TORCH, "skdiva.arrays._compute")
+_LAZY |= dict.fromkeys(("ConvertedRows", "SparseRows"), "skdiva.arrays._converted_rows")
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)

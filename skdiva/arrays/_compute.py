@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from torch import Tensor
 
 from skdiva.arrays._containers import PROCESS, is_tensor
@@ -162,7 +163,7 @@ def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
 
     Parameters
     ----------
-    array : array-like or tensor
+    array : array-like, sparse array or tensor
     device : torch.device or str
     dtype : {'float32', 'float64', 'int64'}
 
@@ -173,6 +174,7 @@ def to_tensor(array: Any, device: torch.device | str, dtype: str) -> Tensor:
     """
     use_one_thread_if_forked()
     if not is_tensor(array):
+        array = array.toarray() if issparse(array) else array
         array = np.asarray(array, dtype=dtype)
         if min(array.strides, default=0) < 0:
             array = array.copy()

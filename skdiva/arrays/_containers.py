@@ -51,7 +51,7 @@ def is_row_source(array: Any) -> bool:
 
 
 def refuse_unread_rows(X: Any, reader: str, *, numeric: bool) -> None:
-    """Raise an error with advice if X is an array of images, a torch Dataset or a DataLoader.
+    """Raise an error with advice if X holds images or texts, or is a Dataset or a DataLoader.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def refuse_unread_rows(X: Any, reader: str, *, numeric: bool) -> None:
     TypeError
         If X is a DataLoader, or if it is a Dataset and must hold numbers.
     ValueError
-        If X must hold numbers and has more than two dimensions.
+        If X must hold numbers and is a list of texts or has more than two dimensions.
     """
     data = sys.modules.get("torch.utils.data")
     if data is not None and isinstance(X, data.DataLoader):
@@ -83,6 +83,13 @@ def refuse_unread_rows(X: Any, reader: str, *, numeric: bool) -> None:
             f"{reader} expects an array or a dataframe as X, got the torch Dataset "
             f"{type(X).__name__}. Pass its rows as an array, or use a JacobianFeaturizer, which "
             "reads data sets (featurizer=JacobianFeaturizer(network))."
+        )
+    is_vector = isinstance(X, list | tuple) or getattr(X, "ndim", 2) == 1
+    if is_vector and isinstance(next(iter(X), None), str):
+        raise ValueError(
+            f"{reader} expects a table of numbers as X, got texts. Pass the output of a "
+            "sklearn.feature_extraction.text.TfidfVectorizer, for example in a Pipeline, or pass a "
+            "transformer that reads texts as featurizer=."
         )
     if getattr(X, "ndim", 2) > 2:
         raise ValueError(

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
-from skdiva.arrays import Compute, to_host
-from skdiva.estimators._feature_maps import FeatureMap
+from skdiva.arrays import Compute, ConvertedRows, SparseRows, to_host
 from skdiva.estimators._inputs import TrainingData
 from skdiva.estimators._new_rows import NewRowDerivative
 from skdiva.estimators._pool import Pool
 from skdiva.estimators._pool_rows import PoolRows
+from skdiva.estimators.feature_maps import FeatureMap
 from skdiva.loo import (
     Budget,
     Curation,
@@ -35,29 +36,8 @@ from skdiva.loo import (
     extend,
     learn_weights,
 )
-from skdiva.loo.rows import read_rows
 from skdiva.loo.weights import descend_with_early_stopping
 from skdiva.targets import ClassLabels, Target
-
-
-class ConvertedRows(RowSource):
-    """Rows of a source on the device and in the dtype of a computation, checked when they are read.
-
-    Parameters
-    ----------
-    source : RowSource
-    compute : Compute
-    """
-
-    def __init__(self, source: RowSource, compute: Compute):
-        dtype = getattr(torch, compute.dtype)
-        super().__init__(source.n_rows, source.n_columns, dtype, compute.device)
-        self.source, self.compute = source, compute
-
-    def read(self, rows: slice | torch.Tensor) -> torch.Tensor:
-        """Return the features (m, p) of some rows, which must be finite."""
-        rows = rows if isinstance(rows, slice) else rows.to(self.source.device)
-        return self.compute.finite_tensor(read_rows(self.source, rows))
 
 
 class CoreAdapter:
@@ -93,8 +73,11 @@ class CoreAdapter:
         self.estimator, self.data, self.feature_map = estimator, data, feature_map
         is_gram = isinstance(features, JointGram)
         self.compute = compute = compute.following(features.train if is_gram else features)
-        if isinstance(features, RowSource):
-            self.features: Any = ConvertedRows(features, compute)
+        if issparse(features):
+            self.features: Any = SparseRows(features, compute)
+            self.features.require_memory(data.X_val)
+        elif isinstance(features, RowSource):
+            self.features = ConvertedRows(features, compute)
         else:
             train = compute.finite_tensor(features.train if is_gram else features)
             self.features = JointGram(train) if is_gram else train
@@ -140,7 +123,10 @@ class CoreAdapter:
             validation_weight=validation_weight,
             groups=None if data.groups is None else self.compute.tensor(data.groups, "int64"),
             validation=validation,
-            budget=Budget(block_rows=None if batch_size == "auto" else batch_size),
+            budget=Budget(
+                block_rows=None if batch_size == "auto" else batch_size,
+                kept_bytes=getattr(features, "kept_bytes", None),  # set for sparse rows
+            ),
         )
 
     def _targets(self, X: Any, target: Target) -> Any:
@@ -210,17 +196,19 @@ class CoreAdapter:
         self, core: TrainingData, pool: Pool | None, kept_bytes: int | None = None
     ) -> tuple[Problem, tuple[Any, Any]]:
         """Return the problem of the core, and features and targets of the pool."""
-        if isinstance(self.features, JointGram) or self.features.ndim == 3:
+        if isinstance(self.features, JointGram) or len(self.features.shape) == 3:
             raise ValueError(
                 "DivaExtender expects features of shape (n, p), one row per sample; got features "
                 "per output. Use outputs='random' or parameters='last' of the featurizer."
             )
-        features, rest = self.features.tensor_split([len(core.y)])
+        is_sparse = isinstance(self.features, SparseRows)
+        split = self.features.split if is_sparse else self.features.tensor_split
+        features, rest = split([len(core.y)])
         problem = self._make_problem(features, core, self.problem.validation)
         assert isinstance(problem, Problem)
         if pool is None:
-            return problem, (features[:0], problem.targets.select(slice(0, 0)))
-        known = rest if len(rest) == pool.n_rows else None
+            return problem, (rest, problem.targets.select(slice(0, 0)))
+        known = rest if not is_sparse and len(rest) == pool.n_rows else None
         rows = PoolRows(self.feature_map, self.compute, pool, problem, known, kept_bytes)
         return problem, (rows, rows.targets())
 

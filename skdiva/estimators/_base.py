@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import Tags, get_tags
+from sklearn.utils import InputTags, Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays import is_row_source, refuse_non_finite, to_host
-from skdiva.estimators._feature_maps import FeatureMap, make_feature_map
+from skdiva.arrays import has_categories, is_frame, refuse_non_finite, to_host
 from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
+from skdiva.estimators.feature_maps import (
+    N_COMPONENTS,
+    ChosenFeatures,
+    FeatureMap,
+    LinearizedFeatures,
+    RawFeatures,
+    TransformedFeatures,
+    reduced_features,
+)
 from skdiva.exceptions import UninformativeFeaturesWarning, WeightsNotPropagatedWarning
 from skdiva.targets import TASK_CONSTRAINT, ClassLabels, TaskMixin
 
@@ -69,13 +78,14 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        ndarray or sparse array of shape (n_samples, n_features)
             The same rows, in another container if `set_output` requests one.
         """
         check_is_fitted(self)
         same = check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
-        tags = get_tags(self)
-        if not (tags.no_validation or tags.input_tags.allow_nan or is_row_source(same)):
+        # Missing values are read if featurizer="auto"; check_X has refused them in all other X.
+        may_miss = isinstance(self.featurizer, str) and not issparse(same)
+        if may_miss and not get_tags(self).input_tags.allow_nan:
             refuse_non_finite(same, allow_nan=False)
         return same
 
@@ -96,7 +106,7 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        ndarray or sparse array of shape (n_samples, n_features)
             The same rows, in another container if `set_output` requests one.
         """
         same = self.fit(X, y, **fit_params).transform(X)
@@ -114,21 +124,25 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         tags.target_tags.required = True
         tags.target_tags.multi_output = self.task != "classification"
         inner = getattr(self, "estimator", None)
-        if isinstance(self.featurizer, str):
-            tags.input_tags.allow_nan = inner is None or get_tags(inner).input_tags.allow_nan
-        elif self.featurizer is not None:
+        if self.featurizer is None or isinstance(self.featurizer, str):
+            accepted = InputTags(sparse=True, allow_nan=True)
+            if inner is not None:
+                accepted = get_tags(inner).input_tags
+            tags.input_tags.sparse = accepted.sparse
+            tags.input_tags.allow_nan = self.featurizer is not None and accepted.allow_nan
+        else:
             # X goes to the featurizer and the inner estimator without validation, so it may be
             # whatever both of them accept.
             tags.no_validation = True
             readers = [self.featurizer, inner]
-            accepted = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
+            read = [get_tags(r).input_tags for r in readers if hasattr(r, "__sklearn_tags__")]
             for kind in ("sparse", "string", "categorical"):
-                setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in accepted))
+                setattr(tags.input_tags, kind, all(getattr(tag, kind) for tag in read))
         return tags
 
     def _validate_fit(self, X: Any, y: Any, **arguments: Any) -> tuple[TrainingData, FeatureMap]:
         """Validate the arguments of `fit`; return them with the feature map that will read X."""
-        feature_map = make_feature_map(self, X)
+        feature_map = _make_feature_map(self, X)
         numeric = feature_map.reads_numbers
         arguments = {"task": self.task, **arguments}
         return read_training_data(self, X, y, numeric=numeric, **arguments), feature_map
@@ -233,3 +247,18 @@ def _warn_without_signal(outputs: Any, labels: Any, sample_weight: Any) -> None:
 
 def _do_nothing(*_args: Any, **_kwargs: Any) -> None:
     pass
+
+
+def _make_feature_map(estimator: BaseDiva, X: Any) -> FeatureMap:
+    """Return the feature map for the parameter ``featurizer`` of an estimator."""
+    featurizer, fit_intercept = estimator.featurizer, estimator.fit_intercept
+    if featurizer is None:
+        return RawFeatures()
+    if isinstance(featurizer, str):
+        if issparse(X) and X.shape[-1] > N_COMPONENTS:
+            return reduced_features(fit_intercept, estimator.random_state)
+        encodes = is_frame(X) and has_categories(X)
+        return ChosenFeatures(not encodes, fit_intercept, estimator.random_state, estimator.verbose)
+    if hasattr(featurizer, "jacobian_tiles"):
+        return LinearizedFeatures(featurizer, fit_intercept)
+    return TransformedFeatures(featurizer, fit_intercept)

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from skdiva._decorators import fit_context
 from skdiva.arrays import append_rows, read_source, to_host
 from skdiva.estimators._base import BaseDiva
-from skdiva.estimators._feature_maps import FeatureMap
 from skdiva.estimators._inputs import TrainingData, check_X
 from skdiva.estimators._new_rows import NewRowDerivative
 from skdiva.estimators._pool import Pool, read_pool, with_pool
+from skdiva.estimators.feature_maps import FeatureMap
 from skdiva.estimators.inner import DelegationMixin
 from skdiva.targets import Target, encode_like
 
@@ -60,10 +60,12 @@ class DivaExtender(DelegationMixin, BaseDiva):
         sample of 10,000 rows of the pool if it is larger. If "auto", a
         :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
         predict better; X may have missing values, and a dataframe may hold strings and categories.
-        If None, X itself, which must be finite. If a transformer, its output of shape (n_samples,
-        p), which must be finite; X may then be whatever the transformer and ``estimator`` accept.
-        If the transformer has a method ``initial_outputs(X)`` that returns an array of shape
-        (n_samples, k), the ridge model is added to these outputs.
+        For sparse X with more than 300 columns, the features are 300 singular vectors of rows of
+        length one, as in latent semantic analysis. If None, X itself, which must be finite. If a
+        transformer, its output of shape (n_samples, p), which must be finite; X may then be
+        whatever the transformer and ``estimator`` accept. If the transformer has a method
+        ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge model is
+        added to these outputs.
     alpha : float or "auto", default="auto"
         Ridge penalty, which is added to the sum of squared errors. If "auto", the value on a
         logarithmic grid with the smallest leave-one-out squared error, on the same rows as the
@@ -119,7 +121,8 @@ class DivaExtender(DelegationMixin, BaseDiva):
     estimator_ : estimator
         The trained estimator; None if ``estimator`` is None.
     featurizer_ : transformer or None
-        The fitted featurizer; a KernelFeaturizer for "auto".
+        The fitted featurizer; for "auto", a KernelFeaturizer, or a Pipeline of a Normalizer and a
+        TruncatedSVD.
     classes_ : ndarray of shape (n_classes,)
         Class labels; only for classification.
     n_features_in_ : int
@@ -239,7 +242,7 @@ class DivaExtender(DelegationMixin, BaseDiva):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows of the core: an array, a dataframe or a tensor.
+            Rows of the core: an array, a sparse array or matrix, a dataframe or a tensor.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Labels of any type, or regression targets; ``estimator`` or ``task`` says which.
         X_pool : array-like of shape (n_pool, n_features) or tuple of one, default=None

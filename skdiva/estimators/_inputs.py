@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from skdiva.arrays import (
     check_source,
+    check_sparse,
     is_row_source,
     read_source,
     refuse_mixed_devices,
@@ -140,8 +142,10 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
 
     Returns
     -------
-    ndarray if numeric, otherwise X; a row source is returned unchanged
+    ndarray or CSR array if numeric, otherwise X; a row source is returned unchanged
     """
+    if numeric and issparse(X):
+        return check_sparse(estimator, X, reset=reset)
     refuse_unread_rows(X, type(estimator).__name__, numeric=numeric)
     chooses = isinstance(estimator.featurizer, str)  # a KernelFeaturizer reads missing values
     if numeric and not is_row_source(X):  # whose rows are checked when they are read

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from skdiva.arrays import HostCopy, to_host
-from skdiva.estimators._feature_maps import LazyFeatures
+from skdiva.estimators.feature_maps import LazyFeatures
 from skdiva.targets import ClassLabels, RegressionTargets, Target
 
 

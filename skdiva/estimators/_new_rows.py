@@ -7,7 +7,7 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _num_samples
 
 from skdiva.arrays import HostCopy, to_host
-from skdiva.estimators._feature_maps import FeatureMap, LazyFeatures
+from skdiva.estimators.feature_maps import FeatureMap, LazyFeatures
 from skdiva.targets import Target
 
 BLOCK_ELEMENTS = 2**20  # features in a block of rows

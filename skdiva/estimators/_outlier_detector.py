@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from skdiva._decorators import fit_context
 from skdiva.arrays import read_source, to_host
 from skdiva.estimators._base import BaseDiva
-from skdiva.estimators._feature_maps import LazyFeatures
 from skdiva.estimators._inputs import TrainingData, check_X
 from skdiva.estimators._label_reports import LabelReports
 from skdiva.estimators._label_scores import (
@@ -24,6 +23,7 @@ from skdiva.estimators._label_scores import (
     make_label_score,
     task_of_criterion,
 )
+from skdiva.estimators.feature_maps import LazyFeatures
 from skdiva.targets import Target, encode_like, read_labels
 
 
@@ -59,12 +59,13 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         more, or if most rows have a number of their own, they are regression targets. A warning
         says how they are read if this is in doubt.
     featurizer : "auto", transformer or None, default="auto"
-        Features of the ridge model. If "auto", a
-        :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
-        predict better; X may have missing values, and a dataframe may hold strings and categories.
-        If None, X itself, which must be finite. If a transformer, its output of shape (n_samples,
-        p), which must be finite; X may then be whatever the transformer accepts. If the transformer
-        has a method ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge
+        Features of the ridge model. If "auto", a :class:`~skdiva.features.KernelFeaturizer` chooses
+        linear or kernel features, whichever predict better; X may have missing values, and a
+        dataframe may hold strings and categories. For sparse X with more than 300 columns, the
+        features are 300 singular vectors of rows of length one, as in latent semantic analysis. If
+        None, X itself, which must be finite. If a transformer, its output of shape (n_samples, p),
+        which must be finite; X may then be whatever the transformer accepts. If the transformer has
+        a method ``initial_outputs(X)`` that returns an array of shape (n_samples, k), the ridge
         model is added to these outputs.
     alpha : float or "auto", default="auto"
         Ridge penalty. It is added to the sum of weighted squared errors, where the weights have
@@ -132,7 +133,8 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
     intercept_ : ndarray of shape (k,)
         Intercepts of that model.
     featurizer_ : transformer or None
-        The fitted featurizer; a KernelFeaturizer for "auto".
+        The fitted featurizer; for "auto", a KernelFeaturizer, or a Pipeline of a Normalizer and a
+        TruncatedSVD.
     classes_ : ndarray of shape (n_classes,)
         Class labels; only for classification.
     sources_ : ndarray of shape (n_sources,)
@@ -261,9 +263,10 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows: an array, a dataframe or a tensor. With ``featurizer=None``, a
-            :class:`skdiva.loo.RowSource` is read in blocks if it has at least as many rows as
-            columns; otherwise all of its rows are held in memory.
+            Training rows: an array, a sparse array or matrix, a dataframe or a tensor. With
+            ``featurizer=None``, sparse rows and a :class:`skdiva.loo.RowSource` are read in blocks
+            if there are at least as many rows as columns; otherwise all rows are held in memory,
+            and are dense there.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Labels of any type, or regression targets; ``task`` says which.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -292,6 +295,9 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         ValueError
             If an argument is not as described, or if ``alpha`` is too small even for float64. The
             detector is then left unchanged.
+        MemoryError
+            If sparse features have so many columns that the matrices of the ridge model do not fit
+            into memory.
         """
         task = self.task if self.task != "auto" else task_of_criterion(self.criterion)
         data, feature_map = self._validate_fit(

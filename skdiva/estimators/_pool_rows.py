@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing, indexable
 from torch import Tensor
 
 from skdiva.arrays import Compute, to_host
-from skdiva.estimators._feature_maps import FeatureMap
 from skdiva.estimators._pool import Pool
+from skdiva.estimators.feature_maps import FeatureMap
 from skdiva.loo import Budget, Problem, RowSource, extend
 from skdiva.loo.pool import loss_path
 from skdiva.loo.rows import free_bytes
@@ -63,9 +64,12 @@ class PoolRows(RowSource):
         if self._features is not None and last <= self._n_known:
             return self._features[rows]
         X = _safe_indexing(self._X, rows if isinstance(rows, slice) else to_host(rows))
-        features = self.compute.finite_tensor(self.feature_map.transform(X))
+        computed = self.feature_map.transform(X)
+        features = self.compute.finite_tensor(computed)
         # Views of X are not kept: the pool may be in a file because it is too large for memory.
-        if self._keeps and isinstance(rows, slice) and not _is_view(features, X):
+        # Neither are sparse features: dense, they would take more memory.
+        is_kept = self._keeps and not (issparse(computed) or _is_view(features, X))
+        if is_kept and isinstance(rows, slice):
             self._keep(rows, features)
         return features
 

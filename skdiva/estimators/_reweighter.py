@@ -42,12 +42,13 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         gaps. If there are more, or if most rows have a number of their own, they are regression
         targets. A warning says how they are read if this is in doubt.
     featurizer : "auto", transformer or None, default="auto"
-        Features of the ridge model. If "auto", a
-        :class:`~skdiva.features.KernelFeaturizer` chooses linear or kernel features, whichever
-        predict better; X may have missing values, and a dataframe may hold strings and categories.
-        If None, X itself, which must be finite. If a transformer, its output of shape (n_samples,
-        p), which must be finite; X may then be whatever the transformer and ``estimator`` accept.
-        If the transformer has a method ``initial_outputs(X)`` that returns an array of shape
+        Features of the ridge model. If "auto", a :class:`~skdiva.features.KernelFeaturizer` chooses
+        linear or kernel features, whichever predict better; X may have missing values, and a
+        dataframe may hold strings and categories. For sparse X with more than 300 columns, the
+        features are 300 singular vectors of rows of length one, as in latent semantic analysis. If
+        None, X itself, which must be finite. If a transformer, its output of shape (n_samples, p),
+        which must be finite; X may then be whatever the transformer and ``estimator`` accept. If
+        the transformer has a method ``initial_outputs(X)`` that returns an array of shape
         (n_samples, k), the ridge model is added to these outputs.
     alpha : float or "auto", default="auto"
         Ridge penalty. It is added to the sum of weighted squared errors, where the weights have
@@ -126,7 +127,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     apply_ : {"sample_weight", "drop"}
         How ``estimator`` was trained. It exists only if ``estimator`` is not None.
     featurizer_ : transformer or None
-        The fitted featurizer; a KernelFeaturizer for "auto".
+        The fitted featurizer; for "auto", a KernelFeaturizer, or a Pipeline of a Normalizer and a
+        TruncatedSVD.
     classes_ : ndarray of shape (n_classes,)
         Class labels; only for classification.
     sources_ : ndarray of shape (n_sources,)
@@ -271,10 +273,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows: an array, a dataframe or a tensor. With ``featurizer=None``, a
-            :class:`skdiva.loo.RowSource` is read in blocks if it has at least as many rows as
-            columns; otherwise all of its rows are held in memory. To train ``estimator``, all rows
-            are read into memory after the weights are learned.
+            Training rows: an array, a sparse array or matrix, a dataframe or a tensor. With
+            ``featurizer=None``, sparse rows and a :class:`skdiva.loo.RowSource` are read in blocks
+            if there are at least as many rows as columns; otherwise all rows are held in memory,
+            and are dense there. To train ``estimator``, all rows of a source are read into memory
+            after the weights are learned; sparse rows stay sparse.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Labels of any type, or regression targets; ``estimator`` or ``task`` says which. Several
             targets require an estimator that accepts them, or no estimator.

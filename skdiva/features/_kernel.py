@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -366,6 +367,12 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         return tags
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
+        if issparse(X):
+            raise TypeError(
+                "KernelFeaturizer expects dense X, got sparse data. Reduce the columns first, with "
+                "make_pipeline(TruncatedSVD(100), KernelFeaturizer()), or pass X.toarray() if "
+                "there are few columns."
+            )
         refuse_unread_rows(X, type(self).__name__, numeric=True)
         encodes = is_frame(X) and has_categories(X) if reset else self._columns.encodes
         if not encodes:

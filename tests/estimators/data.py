@@ -48,3 +48,14 @@ def refitted(X, targets, alpha, weight=None, groups=None):
     loo = brute_force_loo(*arguments, groups=groups)
     gradient = 2 * weight[:, None] * (loo - targets) / n
     return loo.numpy(), brute_force_derivative(*arguments, gradient, groups=groups).numpy()
+
+
+def word_counts(n=120, n_words=40, k=3, wrong=10, seed=0):
+    """Counts of words X (n, n_words) in texts of k topics, y with wrong labels, and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, k, n)
+    topics = np.random.default_rng(99).dirichlet(np.full(n_words, 0.1), k)
+    X = np.stack([rng.multinomial(rng.integers(20, 60), topics[c]) for c in truth]).astype(float)
+    y = truth.copy()
+    y[:wrong] = (y[:wrong] + 1) % k
+    return X, y, truth

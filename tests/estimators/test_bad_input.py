@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer
 
 from skdiva import DivaOutlierDetector, DivaReweighter
 from tests.estimators.data import classes, numbers
@@ -28,7 +28,12 @@ ONES = np.ones(N)
 # name: (arguments of fit that differ from good ones, error, part of its message)
 ARGUMENTS = {
     "infinity in X": ({"X": spoiled(X, np.inf)}, ValueError, "Input X contains infinity"),
-    "sparse X": ({"X": sparse.csr_array(X)}, TypeError, "Sparse data was passed for X"),
+    "sparse with NaN": (
+        {"X": sparse.csr_array(spoiled(X, np.nan))},
+        ValueError,
+        "Input X contains NaN: expected finite numbers, got nan in row",
+    ),
+    "texts": ({"X": ["a text"] * N}, ValueError, "table of numbers as X, got texts.*Tfidf"),
     "1-d X": ({"X": X[:, 0]}, ValueError, "Expected 2D array, got 1D array"),
     "3-d X": ({"X": X.reshape(N, 2, 3)}, ValueError, "Found array with dim 3"),
     "text in X": ({"X": np.full((N, 2), "a")}, ValueError, "dtype='numeric' is not compatible"),
@@ -167,7 +172,6 @@ PARAMETERS = {
         ValueError,
         "Input features contains infinity|Input features contains NaN",
     ),
-    "sparse features": ({"featurizer": OneHotEncoder()}, TypeError, "Sparse data was passed"),
     "too large for float32": (
         {"featurizer": FunctionTransformer(lambda X: X * 1e100), "dtype": "float32"},
         ValueError,

@@ -19,9 +19,9 @@ from sklearn.preprocessing import (
 from skdiva import DivaExtender
 from skdiva.arrays import Compute
 from skdiva.estimators import loss_paths
-from skdiva.estimators._feature_maps import TransformedFeatures
 from skdiva.estimators._pool import Pool
 from skdiva.estimators._pool_rows import PoolRows
+from skdiva.estimators.feature_maps import TransformedFeatures
 from skdiva.features import JacobianFeaturizer
 from skdiva.loo import Budget, ClassTargets, LogLoss, Problem, brute_force_loo
 from skdiva.targets import ClassLabels

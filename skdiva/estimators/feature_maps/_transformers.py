@@ -1,175 +1,24 @@
-"""Feature maps: from X to the features (n, p) of the ridge model."""
+"""Feature maps of transformers and of linearized networks."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
 from sklearn.utils.validation import _num_samples, check_array
 
-from skdiva.arrays import has_categories, is_frame, is_tensor, to_host
+from skdiva.arrays import is_tensor, to_host
 from skdiva.estimators._inputs import TrainingData
-from skdiva.features import KernelFeaturizer
+from skdiva.estimators.feature_maps._maps import FeatureMap, LazyFeatures
 from skdiva.targets import set_task
 
 _TILE_SHARE = 1 / 16  # of the free memory; one tile is held at a time
 _MATRICES = 3  # of the size of the Gram matrix are held while it is factorized
-
-
-def make_feature_map(estimator: Any, X: Any) -> "FeatureMap":
-    """Return the feature map for the parameter ``featurizer`` of an estimator."""
-    featurizer, fit_intercept = estimator.featurizer, estimator.fit_intercept
-    if featurizer is None:
-        return RawFeatures()
-    if isinstance(featurizer, str):
-        encodes = is_frame(X) and has_categories(X)
-        return ChosenFeatures(not encodes, fit_intercept, estimator.random_state, estimator.verbose)
-    if hasattr(featurizer, "jacobian_tiles"):
-        return LinearizedFeatures(featurizer, fit_intercept)
-    return TransformedFeatures(featurizer, fit_intercept)
-
-
-class LazyFeatures:
-    """Rows of X whose features are computed on first use.
-
-    Parameters
-    ----------
-    feature_map : FeatureMap
-        Fitted.
-    X : array-like of m rows
-    n_outputs : int
-        Number of classes or targets.
-    """
-
-    def __init__(self, feature_map: "FeatureMap", X: Any, n_outputs: int):
-        self.feature_map, self.X, self.n_outputs = feature_map, X, n_outputs
-
-    @cached_property
-    def features(self) -> Any:
-        """Features (m, p), or (m, k, p) if they are computed per output."""
-        return self.feature_map.transform(self.X)
-
-    @property
-    def initial_outputs(self) -> Any:
-        """Outputs (m, k) of the network before training, or None."""
-        return self.feature_map.initial_outputs(self.X, self.n_outputs)
-
-    def linear_outputs(self, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-        """Return the outputs (m, k) of a linear model, in float64 as means may be large."""
-        outputs = self.feature_map.product(self, coef) + intercept
-        initial = self.initial_outputs
-        return outputs if initial is None else outputs + to_host(initial)
-
-
-class FeatureMap(ABC):
-    """Map from X to features.
-
-    Attributes
-    ----------
-    reads_numbers : bool
-        Whether X must be an array of numbers.
-    featurizer : transformer or None
-    gram_only : bool
-        Whether only the inner products of the training features are computed.
-    """
-
-    reads_numbers = False
-    featurizer: Any = None
-    gram_only = False
-
-    @abstractmethod
-    def fit_transform(self, data: TrainingData, compute: Any) -> Any:
-        """Fit the map and return the features of the training rows.
-
-        Parameters
-        ----------
-        data : TrainingData
-        compute : Compute
-            Device and dtype of the computation.
-
-        Returns
-        -------
-        array or tensor of shape (n, p) or (n, k, p), skdiva.loo.RowSource or skdiva.loo.JointGram
-            The last one holds the validation rows as well.
-        """
-
-    @abstractmethod
-    def transform(self, X: Any) -> Any:
-        """Return features of other rows."""
-
-    def product(self, rows: LazyFeatures, coef: np.ndarray) -> np.ndarray:
-        """Return features times coefficients, in float64."""
-        return to_host(rows.features).astype(np.float64) @ coef.astype(np.float64)
-
-    def initial_outputs(self, _X: Any, _n_outputs: int) -> Any:
-        """Return the outputs (m, k) of the network before training, or None."""
-        return None
-
-    def coef_from_duals(self, X: Any, duals: Any, intercept: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return coefficients (p,) and intercepts (k,) for those (n k,) of the inner products.
-
-        It is only defined if ``gram_only`` is True. X holds the training rows.
-        """
-        raise NotImplementedError
-
-
-class RawFeatures(FeatureMap):
-    """X itself."""
-
-    reads_numbers = True
-
-    def fit_transform(self, data: TrainingData, _compute: Any) -> Any:
-        """Return X."""
-        return data.X_checked
-
-    def transform(self, X: Any) -> Any:
-        """Return X."""
-        return X
-
-
-class ChosenFeatures(FeatureMap):
-    """Linear or kernel features, chosen by a `KernelFeaturizer` for the problem at hand.
-
-    Parameters
-    ----------
-    reads_numbers : bool
-        False if X is a dataframe with categories.
-    fit_intercept : bool
-        Whether the ridge model has an intercept.
-    random_state : int, RandomState instance or None
-    verbose : int
-    """
-
-    def __init__(self, reads_numbers: bool, fit_intercept: bool, random_state: Any, verbose: int):
-        self.reads_numbers, self.fit_intercept = reads_numbers, fit_intercept
-        self.random_state, self.verbose = random_state, verbose
-
-    def fit_transform(self, data: TrainingData, compute: Any) -> Any:
-        """Choose with the groups, weights and validation rows of the problem."""
-        from skdiva.features import SelectionTask
-
-        weight, validation = data.validation_weight, None
-        if data.target_val is not None:
-            validation = data.X_val, data.target_val.to_core(compute)
-        task = SelectionTask(
-            data.target.to_core(compute),
-            None if data.groups is None else compute.tensor(data.groups, "int64"),
-            validation,
-            self.fit_intercept,
-            None if weight is None else compute.tensor(weight),
-        )
-        device, dtype = compute.device, compute.dtype
-        self.featurizer = KernelFeaturizer(
-            device=str(device), dtype=dtype, random_state=self.random_state, verbose=self.verbose
-        )
-        self.featurizer.fit_checked(data.X_checked, data.sample_weight, task, device, dtype)
-        return self.featurizer.transform_checked(data.X_checked)
-
-    def transform(self, X: Any) -> Any:
-        """Return features of other rows."""
-        return self.featurizer.transform_checked(X)
+N_COMPONENTS = 300  # singular vectors of sparse X
 
 
 class _TransformerMap(FeatureMap):
@@ -225,11 +74,11 @@ class _TransformerMap(FeatureMap):
     def _checked(self, features: Any, X: Any) -> Any:
         if not is_tensor(features):
             features = check_array(
-                features, dtype="numeric", ensure_2d=False, allow_nd=True,
+                features, accept_sparse="csr", dtype="numeric", ensure_2d=False, allow_nd=True,
                 input_name="features", estimator=self._name,
             )  # fmt: skip
         n_rows = _num_samples(X)
-        if features.ndim not in (2, 3) or len(features) != n_rows:
+        if features.ndim not in (2, 3) or features.shape[0] != n_rows:
             raise ValueError(
                 f"featurizer={self._name} must turn X into one row of features per row, shape "
                 f"({n_rows}, p); got shape {tuple(features.shape)}. Per-output features "
@@ -249,7 +98,21 @@ class _TransformerMap(FeatureMap):
 
 
 class TransformedFeatures(_TransformerMap):
-    """Output of a transformer, for which X may be anything that the transformer accepts."""
+    """Output of a transformer, for which X may be anything that the transformer accepts.
+
+    Parameters
+    ----------
+    featurizer : transformer
+        A clone of it is fitted. Its output may be sparse.
+    fit_intercept : bool
+        Whether the ridge model has an intercept.
+    reads_numbers : bool, default=False
+        Whether X must be an array of finite numbers.
+    """
+
+    def __init__(self, featurizer: Any, fit_intercept: bool, reads_numbers: bool = False):
+        super().__init__(featurizer, fit_intercept)
+        self.reads_numbers = reads_numbers
 
     def fit_transform(self, data: TrainingData, compute: Any) -> Any:
         """Fit a clone of the transformer, in the same way as a Pipeline."""
@@ -270,6 +133,24 @@ class TransformedFeatures(_TransformerMap):
 
     def _combine(self, rows: LazyFeatures, duals: np.ndarray) -> np.ndarray:
         return np.einsum("nk,nkp->p", duals, to_host(rows.features))
+
+
+def reduced_features(fit_intercept: bool, random_state: Any) -> TransformedFeatures:
+    """Return the default features of sparse X with many columns: singular vectors.
+
+    The rows are scaled to length one before, because the lengths of texts would otherwise hide
+    their words. The singular vectors are used as they are: kernels on them do not predict better.
+
+    Parameters
+    ----------
+    fit_intercept : bool
+        Whether the ridge model has an intercept.
+    random_state : int, RandomState instance or None
+        Determines the random projection. None is the same as 0.
+    """
+    seed = 0 if random_state is None else random_state
+    svd = TruncatedSVD(N_COMPONENTS, random_state=seed)
+    return TransformedFeatures(make_pipeline(Normalizer(), svd), fit_intercept, reads_numbers=True)
 
 
 class LinearizedFeatures(_TransformerMap):
