@@ -36,8 +36,11 @@ from skdiva.loo import (
     extend,
     learn_weights,
 )
+from skdiva.loo.ridge import SmallPenaltyError
 from skdiva.loo.weights import descend_with_early_stopping
 from skdiva.targets import ClassLabels, Target
+
+_LARGEST_ALPHA = 1e300
 
 
 class CoreAdapter:
@@ -181,6 +184,16 @@ class CoreAdapter:
             As for `PoolRows`.
         """
         problem, rows = self.pool_problem(core, pool, kept_bytes)
+        while True:
+            try:
+                return self._extend(problem, rows, n_samples)
+            except SmallPenaltyError:
+                # The penalty was chosen with the rows of the pool, and the core has fewer rows.
+                if self.estimator.alpha != "auto" or not self.alpha < _LARGEST_ALPHA:
+                    raise
+                self.alpha *= 10
+
+    def _extend(self, problem: Problem, rows: tuple[Any, Any], n_samples: int) -> Extension:
         with self.estimator._progress(n_samples, "row") as advance:
             return extend(
                 problem,

@@ -67,3 +67,13 @@ def test_a_small_core_is_a_worse_test_set_than_all_rows():
             extender.fit(X[core] / 16, y[core], X_pool=X[pool] / 16, y_pool=y[pool])
             error[evaluate_on] += (1 - extender.score(X[test] / 16, y[test])) / 3
     assert error["all"] < error["core"] - 0.02
+
+
+def test_a_penalty_chosen_with_the_pool_fits_the_core_too():
+    """Copies of core rows in the pool favor a penalty that the core alone cannot be solved with."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 80)), np.arange(60) % 2
+    extender = DivaExtender(featurizer=None).fit(X, y, X_pool=X, y_pool=y)
+    assert np.isfinite(extender.pool_derivative_).all()
+    with pytest.raises(ValueError, match="alpha=1e-12 is too small"):
+        DivaExtender(featurizer=None, alpha=1e-12).fit(X, y, X_pool=X, y_pool=y)

@@ -30,6 +30,10 @@ class InsufficientPrecisionError(ArithmeticError):
     """Error raised if a dtype is not precise enough; the caller may try a wider one."""
 
 
+class SmallPenaltyError(ValueError):
+    """Error raised if a penalty is too small even for float64."""
+
+
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
     """Disable reduced-precision float32 products and convolutions, and restore the settings."""
@@ -59,7 +63,7 @@ def in_sufficient_dtype(
 
     Raises
     ------
-    ValueError
+    SmallPenaltyError
         If float64 is not precise enough either. The message names the penalty ``alpha``.
     """
     reason = None
@@ -68,7 +72,7 @@ def in_sufficient_dtype(
             return attempt(tried)
         except InsufficientPrecisionError as error:
             reason = error.with_traceback(None)  # whose frames hold the failed factorization
-    raise ValueError(
+    raise SmallPenaltyError(
         f"alpha={alpha!r} is too small for these features, even in dtype=float64: {reason}. "
         "Use a larger alpha, scale large features, targets and weights down, or remove rows or "
         "columns that are duplicates of, or much larger than, the others."
