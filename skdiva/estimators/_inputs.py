@@ -208,13 +208,12 @@ def _check_weight(sample_weight: Any, n: int, target: Target) -> np.ndarray:
         raise ValueError("Sample weights must contain at least one non-zero number.")
     if isinstance(target, ClassLabels):
         totals = np.bincount(target.codes, weights=weight, minlength=target.n_outputs)
-        if not totals.all():
-            lost = target.classes[totals == 0].tolist()
+        if lost := target.classes[totals == 0].tolist():
             raise ValueError(
                 f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
                 "Remove their rows, or give them positive weight."
             )
-    return weight * (n / weight.sum())
+    return _mean_one(weight)
 
 
 def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.ndarray:
@@ -226,18 +225,23 @@ def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.n
         )
     weight = _as_numbers(validation_weight, "validation_weight")
     weight = _one_per_row(weight, n, "validation_weight", "weight")
-    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+    if len(wrong := weight[~(weight >= 0) | np.isinf(weight)]):
         raise ValueError(
             "validation_weight expects finite numbers that are not negative, got "
-            f"{weight[~(weight >= 0) | np.isinf(weight)][0]}. Use 0 for rows to leave out of the "
-            "loss."
+            f"{wrong[0]}. Use 0 for rows to leave out of the loss."
         )
     if not weight.any():
         raise ValueError(
             "validation_weight is zero for all rows, so that there is no loss. Give some rows a "
             "positive weight, or pass X_val and y_val."
         )
-    return weight * (n / weight.sum())
+    return _mean_one(weight)
+
+
+def _mean_one(weight: np.ndarray) -> np.ndarray:
+    """Scale weights (n,) to mean 1; their sum, or its inverse, may be too large for a float."""
+    # Dividing by a power of two first changes no digit.
+    return (weight := np.ldexp(weight, -np.frexp(weight.max())[1])) * (len(weight) / weight.sum())
 
 
 def _check_groups(groups: Any, n: int) -> np.ndarray:
