@@ -18,6 +18,7 @@ from skdiva.arrays._containers import (
     is_categorical,
     is_frame,
     is_missing,
+    is_number,
     is_row_source,
     is_tensor,
     refuse_mixed_devices,
@@ -26,6 +27,7 @@ from skdiva.arrays._containers import (
     take_rows,
     to_host,
     without_graph,
+    without_mask,
 )
 from skdiva.arrays._frames import (
     category_texts,
@@ -34,14 +36,17 @@ from skdiva.arrays._frames import (
     count_non_finite,
     frame_numbers,
     has_categories,
+    object_numbers,
     read_numbers,
     read_positions,
     read_texts,
     refuse_non_finite,
     with_unique_names,
 )
+from skdiva.arrays._outputs import read_output
 from skdiva.arrays._row_index import restore_index
 from skdiva.arrays._row_sources import check_source, read_source
+from skdiva.arrays._weights import one_per_row, read_weight
 
 if TYPE_CHECKING:
     from skdiva.arrays._compute import Compute, all_finite, choose_device, choose_dtype, to_tensor
@@ -66,12 +71,17 @@ __all__ = [
     "is_categorical",
     "is_frame",
     "is_missing",
+    "is_number",
     "is_row_source",
     "is_tensor",
+    "object_numbers",
+    "one_per_row",
     "read_numbers",
+    "read_output",
     "read_positions",
     "read_source",
     "read_texts",
+    "read_weight",
     "refuse_mixed_devices",
     "refuse_non_finite",
     "refuse_unread_rows",
@@ -82,6 +92,7 @@ __all__ = [
     "to_tensor",
     "with_unique_names",
     "without_graph",
+    "without_mask",
 ]
 
 _TORCH = ("Compute", "all_finite", "choose_device", "choose_dtype", "to_tensor")

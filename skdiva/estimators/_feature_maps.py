@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import _num_samples, check_array
+from sklearn.utils.validation import _num_samples
 
-from skdiva.arrays import has_categories, is_frame, is_tensor, to_host
+from skdiva.arrays import has_categories, is_frame, is_tensor, read_output, to_host
 from skdiva.estimators._inputs import TrainingData
 from skdiva.features import KernelFeaturizer
 from skdiva.targets import set_task
@@ -196,12 +196,13 @@ class _TransformerMap(FeatureMap):
         """Return the outputs of the network before training, if the transformer has any."""
         if not hasattr(self.featurizer, "initial_outputs"):
             return None
-        outputs = self.featurizer.initial_outputs(X)
-        if len(outputs.shape) != 2 or outputs.shape[1] != n_outputs:
+        name, shape = f"{self._name}.initial_outputs", (_num_samples(X), n_outputs)
+        outputs = read_output(self.featurizer.initial_outputs(X), name)
+        if tuple(outputs.shape) != shape:
             raise ValueError(
-                f"{self._name}.initial_outputs(X) must return one column per class or target, "
-                f"shape (n, {n_outputs}); got shape {tuple(outputs.shape)}. Give the backbone "
-                "that many outputs."
+                f"{name}(X) must return one row per row of X and one column per class or target, "
+                f"shape {shape}; got shape {tuple(outputs.shape)}. Give the backbone that many "
+                "outputs."
             )
         return outputs
 
@@ -223,11 +224,7 @@ class _TransformerMap(FeatureMap):
         return type(self.featurizer).__name__
 
     def _checked(self, features: Any, X: Any) -> Any:
-        if not is_tensor(features):
-            features = check_array(
-                features, dtype="numeric", ensure_2d=False, allow_nd=True,
-                input_name="features", estimator=self._name,
-            )  # fmt: skip
+        features = read_output(features, f"{self._name}.transform")
         n_rows = _num_samples(X)
         if features.ndim not in (2, 3) or len(features) != n_rows:
             raise ValueError(

@@ -9,10 +9,10 @@ from sklearn.base import OutlierMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import read_source, to_host
+from skdiva.arrays import read_source, read_weight, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import LazyFeatures
 from skdiva.estimators._inputs import TrainingData, check_X
@@ -413,7 +413,9 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         np.True_
         """
         check_is_fitted(self)
-        weight = to_host(sample_weight)
+        weight = None
+        if sample_weight is not None:
+            weight = read_weight(sample_weight, _num_samples(y))
         outputs = self._read_rows(X).linear_outputs(self.coef_, self.intercept_)
         predicted = self._target.decode(outputs)
         if not hasattr(self, "classes_"):

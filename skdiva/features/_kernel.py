@@ -9,12 +9,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdiva._decorators import fit_context
 from skdiva.arrays import (
     has_categories,
     is_frame,
+    read_weight,
     refuse_non_finite,
     refuse_unread_rows,
     take_rows,
@@ -214,9 +215,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         dtype = choose_dtype(self.dtype, X, y)
         X = self._check_X(X, reset=True)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                to_host(sample_weight), X, dtype=np.float64, ensure_non_negative=True
-            )
+            sample_weight = read_weight(sample_weight, _num_samples(X))
         task = read_task(X, y, groups, device, self.task) if self.chooses else None
         return self.fit_checked(X, sample_weight, task, device, dtype)
 
