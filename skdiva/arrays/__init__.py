@@ -36,7 +36,7 @@ from skdiva.arrays._frames import (
     count_non_finite,
     frame_numbers,
     has_categories,
-    object_numbers,
+    plain_numbers,
     read_numbers,
     read_positions,
     read_texts,
@@ -46,7 +46,7 @@ from skdiva.arrays._frames import (
 from skdiva.arrays._outputs import read_output
 from skdiva.arrays._row_index import restore_index
 from skdiva.arrays._row_sources import check_source, read_source
-from skdiva.arrays._weights import one_per_row, read_weight
+from skdiva.arrays._weights import mean_one, one_per_row, read_weight
 
 if TYPE_CHECKING:
     from skdiva.arrays._compute import Compute, all_finite, choose_device, choose_dtype, to_tensor
@@ -74,8 +74,9 @@ __all__ = [
     "is_number",
     "is_row_source",
     "is_tensor",
-    "object_numbers",
+    "mean_one",
     "one_per_row",
+    "plain_numbers",
     "read_numbers",
     "read_output",
     "read_positions",

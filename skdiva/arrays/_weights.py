@@ -50,6 +50,13 @@ def read_weight(weight: Any, n_rows: int, name: str = "sample_weight") -> np.nda
     return values
 
 
+def mean_one(weight: np.ndarray) -> np.ndarray:
+    """Scale weights (n,) to mean 1; their sum, or its inverse, may be too large for a float."""
+    # Dividing by a power of two first changes no digit.
+    weight = np.ldexp(weight, -np.frexp(weight.max())[1])
+    return weight * (len(weight) / weight.sum())
+
+
 def one_per_row(values: np.ndarray, n_rows: int, name: str, item: str) -> np.ndarray:
     """Return ``values`` of shape (n,) or (n, 1) as (n,).
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import _num_samples
 from skdiva.arrays import (
     check_source,
     is_row_source,
+    mean_one,
     read_source,
     read_weight,
     refuse_mixed_devices,
@@ -219,7 +220,7 @@ def _check_weight(sample_weight: Any, n: int, target: Target) -> np.ndarray:
                 f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
                 "Remove their rows, or give them positive weight."
             )
-    return _mean_one(weight)
+    return mean_one(weight)
 
 
 def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.ndarray:
@@ -229,13 +230,7 @@ def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.n
             "validation_weight gives the rows of X weights in the leave-one-out loss, which X_val "
             "replaces. Pass one of the two."
         )
-    return _mean_one(read_weight(validation_weight, n, "validation_weight"))
-
-
-def _mean_one(weight: np.ndarray) -> np.ndarray:
-    """Scale weights (n,) to mean 1; their sum, or its inverse, may be too large for a float."""
-    # Dividing by a power of two first changes no digit.
-    return (weight := np.ldexp(weight, -np.frexp(weight.max())[1])) * (len(weight) / weight.sum())
+    return mean_one(read_weight(validation_weight, n, "validation_weight"))
 
 
 def _check_groups(groups: Any, n: int) -> np.ndarray:

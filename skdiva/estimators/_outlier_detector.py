@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import read_source, read_weight, to_host
+from skdiva.arrays import mean_one, read_source, read_weight, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._feature_maps import LazyFeatures
 from skdiva.estimators._inputs import TrainingData, check_X
@@ -415,7 +415,7 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         check_is_fitted(self)
         weight = None
         if sample_weight is not None:
-            weight = read_weight(sample_weight, _num_samples(y))
+            weight = mean_one(read_weight(sample_weight, _num_samples(y)))
         outputs = self._read_rows(X).linear_outputs(self.coef_, self.intercept_)
         predicted = self._target.decode(outputs)
         if not hasattr(self, "classes_"):

@@ -12,10 +12,9 @@ from skdiva.arrays import (
     frame_numbers,
     has_categories,
     is_frame,
-    object_numbers,
+    plain_numbers,
     refuse_non_finite,
     take_rows,
-    to_host,
     with_unique_names,
 )
 from skdiva.features._encoding import FrameEncoder
@@ -274,17 +273,7 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
     ValueError
         If X is not such a table. If a value is not finite, the message names its place.
     """
-    given = X = to_host(X, "X")
-    if isinstance(X, list | tuple):
-        X = np.asarray(X)
-    kind, n_dimensions = (X.dtype.kind, X.ndim) if isinstance(X, np.ndarray) else (None, 0)
-    if kind is not None and kind in "mM":
-        raise ValueError(
-            f"Expected numbers in X, got dates, times or durations (dtype {X.dtype}). Convert them "
-            "to numbers, such as days since the first one."
-        )
-    if kind == "O" and n_dimensions == 2:
-        X = object_numbers(X)
+    given = X = plain_numbers(X)
     checks: dict[str, Any] = {
         "ensure_all_finite": "allow-nan" if allow_nan else True,
         "dtype": "numeric",

@@ -15,6 +15,7 @@ from skdiva._decorators import fit_context
 from skdiva.arrays import (
     has_categories,
     is_frame,
+    mean_one,
     read_weight,
     refuse_non_finite,
     refuse_unread_rows,
@@ -215,7 +216,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         dtype = choose_dtype(self.dtype, X, y)
         X = self._check_X(X, reset=True)
         if sample_weight is not None:
-            sample_weight = read_weight(sample_weight, _num_samples(X))
+            sample_weight = mean_one(read_weight(sample_weight, _num_samples(X)))
         task = read_task(X, y, groups, device, self.task) if self.chooses else None
         return self.fit_checked(X, sample_weight, task, device, dtype)
 

@@ -153,7 +153,7 @@ class DelegationMixin(MetaEstimatorMixin):
         """
         if sample_weight is not None:
             params |= self._score_weight(read_weight(sample_weight, _num_samples(y)))
-        return self._delegate("score", X, to_host(y), **params)
+        return self._delegate("score", X, to_host(y, "y"), **params)
 
     def _delegate(self, method: str, X: Any, *y: Any, **params: Any) -> Any:
         check_is_fitted(self)
@@ -161,7 +161,7 @@ class DelegationMixin(MetaEstimatorMixin):
             params = getattr(process_routing(self, method, **params).estimator, method)
         elif method != "score":
             _raise_for_params(params, self, method)
-        return getattr(self.estimator_, method)(to_host(in_memory(X)), *y, **params)
+        return getattr(self.estimator_, method)(to_host(in_memory(X), "X"), *y, **params)
 
     def _score_weight(self, sample_weight: np.ndarray) -> dict[str, Any]:
         """Return the argument for weights of the inner `score`; empty if it takes none."""
