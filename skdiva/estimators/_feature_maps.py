@@ -290,20 +290,20 @@ class LinearizedFeatures(_TransformerMap):
 
     def _tiles(self, parts: tuple, n_samples: list[int], itemsize: int, device: Any) -> Iterable:
         """Yield columns of the Jacobians of training and validation rows, tile by tile."""
-        from skdiva.loo.rows import free_bytes
+        from skdiva.loo.rows import free_bytes, require_memory
 
         n_rows = n_samples[0] * self._n_outputs
         needed = _MATRICES * n_rows * sum(n_samples) * self._n_outputs * itemsize
-        free = free_bytes(device)
-        if needed > free:
-            raise ValueError(
-                f"The full linearization of {self._n_outputs} outputs needs the inner products of "
-                f"{n_rows} rows, about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free. "
-                "Project the Jacobians with n_components=... of the featurizer, or use "
-                "outputs='random' or parameters='last'."
-            )
+        require_memory(
+            needed,
+            device,
+            f"The inner products of {n_rows} rows, for the full linearization of "
+            f"{self._n_outputs} outputs,",
+            "Project the Jacobians with n_components=... of the featurizer, or use "
+            "outputs='random' or parameters='last'.",
+        )
         column_bytes = [n * self._n_outputs * itemsize for n in n_samples]
-        width = max(int(_TILE_SHARE * free) // sum(column_bytes), 1)
+        width = max(int(_TILE_SHARE * free_bytes(device)) // sum(column_bytes), 1)
         tiles = [
             self.featurizer.jacobian_tiles(part, width * size)
             for part, size in zip(parts, column_bytes, strict=False)

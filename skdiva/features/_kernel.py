@@ -307,6 +307,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         if gamma is not None:
             landmarks = columns.transform(take_rows(X, np.sort(order[:n_landmarks])), dtype)
             tensor = to_tensor(landmarks, device, dtype)
+            _require_memory(3 * len(tensor), len(tensor), tensor)
             distances = kernel_distances(kernel, tensor, tensor)
             projection = to_host(nystroem_projection(distances, gamma))
         self.kernel_, self.gamma_ = kernel, gamma
@@ -335,6 +336,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
         landmarks = to_tensor(self.landmarks_, self._device, self._dtype)
         projection = to_tensor(self.projection_, self._device, self._dtype)
+        _require_memory(len(X), projection.shape[1], landmarks)
         features = landmarks.new_empty((len(X), projection.shape[1]))
         for rows, block in self._columns.blocks(X, self._dtype):
             tensor = to_tensor(block, self._device, self._dtype)
@@ -373,6 +375,17 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         check_names(self, X, reset=reset)
         refuse_non_finite(X, allow_nan=True)
         return X
+
+
+def _require_memory(n_rows: int, n_columns: int, landmarks: Any) -> None:
+    from skdiva.loo.rows import require_memory
+
+    require_memory(
+        n_rows * n_columns * landmarks.dtype.itemsize,
+        landmarks.device,
+        f"Kernel features of {n_rows} rows and {n_columns} columns",
+        "Use a smaller n_components, or dtype='float32'.",
+    )
 
 
 def automatic_n_landmarks(n_rows: int, dtype: str) -> int:
