@@ -222,7 +222,7 @@ def test_bad_input(what):
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         augment(X, y[:5], TRANSFORMS)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="groups must hold one label per row of X"):
         augment(X, y, TRANSFORMS, groups=np.arange(5))
 
 

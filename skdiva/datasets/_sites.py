@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_random_state
 
-from skdiva.arrays import plain_numbers
 from skdiva.datasets._label_noise import (
     check_noise_rates,
     flip_codes,
     read_classes,
     with_wrong_labels,
 )
+from skdiva.features import plain_numbers
 from skdiva.targets import read_codes
 
 

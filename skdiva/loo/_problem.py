@@ -89,10 +89,10 @@ class RidgeProblem(ABC):
         order = self.layout.order
         self.targets = targets if order is None else targets.select(order)
         self.row_targets = self.targets
-        if validation_weight is None:
-            validation_weight = torch.ones(n_rows, dtype=dtype, device=device)
-        self.validation_weight = self._checked_weight(validation_weight)
-        self.validation = self._checked_validation(validation)
+        self.validation_weight = torch.ones(n_rows, dtype=dtype, device=device)
+        if validation_weight is not None:
+            self.validation_weight = self._checked_weight(validation_weight)
+        self.validation = None if validation is None else self._checked_validation(validation)
 
     def replace(
         self,
@@ -135,10 +135,8 @@ class RidgeProblem(ABC):
             )
         return self.layout.arrange(weight)
 
-    def _checked_validation(self, validation: tuple | None) -> tuple | None:
+    def _checked_validation(self, validation: tuple) -> tuple:
         """Return the validation set, unless its targets do not match those of the rows."""
-        if validation is None:
-            return None
         _, targets = validation
         targets.check()
         if targets.n_outputs != self.targets.n_outputs or targets.n_rows < 1:
@@ -253,17 +251,16 @@ class Problem(RidgeProblem):
             self.validation,
         )
 
-    def _checked_validation(self, validation: tuple | None) -> tuple | None:
+    def _checked_validation(self, validation: tuple) -> tuple:
         """Return the validation set, unless it does not match the rows."""
-        if validation is not None:
-            features, targets = validation
-            rows = as_row_source(features)
-            if rows.shape != (targets.n_rows, self.rows.n_columns):
-                raise ValueError(
-                    f"Expected validation features of shape ({targets.n_rows}, "
-                    f"{self.rows.n_columns}), got {rows.shape}. Pass one row per target, with the "
-                    "columns of the features."
-                )
+        features, targets = validation
+        rows = as_row_source(features)
+        if rows.shape != (targets.n_rows, self.rows.n_columns):
+            raise ValueError(
+                f"Expected validation features of shape ({targets.n_rows}, "
+                f"{self.rows.n_columns}), got {rows.shape}. Pass one row per target, with the "
+                "columns of the features."
+            )
         return super()._checked_validation(validation)
 
     @property

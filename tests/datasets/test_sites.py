@@ -97,5 +97,5 @@ def test_bad_size(size):
 
 
 def test_bad_shift():
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="site must hold one label per row of X: expected 1000"):
         shift_sites(X, Y[:10])

@@ -16,10 +16,10 @@ from skdiva.arrays import (
     frame_numbers,
     is_frame,
     is_tensor,
-    plain_numbers,
     to_host,
     without_graph,
 )
+from skdiva.features._columns import plain_numbers
 from skdiva.features.network._batch import map_tensors, n_rows, take_rows
 
 _MOST_DIMENSIONS = 4

@@ -180,23 +180,23 @@ def as_row_source(features: Tensor | RowSource) -> RowSource:
         found = f"a {type(features).__name__} of dtype {features.dtype}"
     elif not isinstance(features, Tensor):
         found = type(features).__name__
-    elif _is_dense_matrix(features):
+    elif (
+        features.ndim == 2
+        and features.is_floating_point()
+        and features.layout == torch.strided
+        and not features.is_meta
+    ):
         require_finite(features, "features")
-        return InMemoryRows(features.detach())
+        return InMemoryRows(features.detach() if features.requires_grad else features)
     else:
         found = (
-            f"a tensor of shape {tuple(features.shape)}, {features.dtype}, {features.layout} on "
-            f"{features.device}"
+            f"a tensor of shape {tuple(features.shape)} and dtype {features.dtype}, "
+            f"{features.layout} on {features.device}"
         )
     raise TypeError(
         "Expected features as a floating tensor of shape (n, p) or as a RowSource of floating "
         f"rows; got {found}. Convert them, or write a subclass of skdiva.loo.RowSource."
     )
-
-
-def _is_dense_matrix(features: Tensor) -> bool:
-    is_dense = features.layout == torch.strided and not features.is_meta
-    return is_dense and features.ndim == 2 and features.is_floating_point()
 
 
 def require_finite(array: Tensor, name: str) -> None:
