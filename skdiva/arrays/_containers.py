@@ -265,13 +265,16 @@ def without_mask(array: Any) -> Any:
     values, lost = np.asarray(array.data), np.ma.getmaskarray(array)
     if not lost.any():
         return values
-    kind = values.dtype.kind
-    if kind in "biu":
-        values = values.astype(np.float64)
-    elif kind not in "fcmM":
+    filler: Any = None
+    if values.dtype.kind in "biufc":
+        filler, values = np.nan, values.astype(np.result_type(values, np.float16))
+    elif values.dtype.kind in "mM":
+        filler = "NaT"
+    else:
         values = values.astype(object)
-    filler = np.array("NaT", values.dtype) if kind in "mM" else np.nan if kind in "biufc" else None
-    return np.where(lost, filler, values).astype(values.dtype, copy=False)
+    values = values.copy()
+    values[lost] = filler
+    return values
 
 
 def without_graph(array: Any, name: str = "the input") -> Any:
