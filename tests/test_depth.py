@@ -11,7 +11,7 @@ from skdiva import DivaOutlierDetector
 
 PACKAGE = str(Path(skdiva.__file__).parent)
 DETECTORS = {
-    "default": (DivaOutlierDetector(), 26, 199),
+    "default": (DivaOutlierDetector(), 26, 203),
     "derivative of X itself": (
         DivaOutlierDetector(criterion="derivative", featurizer=None),
         23,

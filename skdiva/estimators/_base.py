@@ -168,11 +168,13 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         adapter: "CoreAdapter",
         start: Any,
         relative_weight: Any,
+        source_interval: Any = None,
         **fitted: Any,
     ) -> Self:
         """Set the fitted attributes, with those that belong to learned weights.
 
-        ``start`` is the Evaluation at the start weights.
+        ``start`` is the Evaluation at the start weights. ``source_interval`` is None if no
+        intervals were computed.
         """
         if adapter.labels is not None:
             _warn_without_signal(start.loo_predictions, adapter.labels, adapter.start_weight)
@@ -187,6 +189,9 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
                 held, start_held, out=np.zeros_like(held), where=start_held > 0
             )
             fitted["source_probability_"] = held / held.sum()
+            if source_interval is not None:
+                interval = to_host(source_interval) * (start_held > 0)[:, None]
+                fitted["source_weight_interval_"] = interval
         return self._set_fitted(
             data,
             adapter,
@@ -213,10 +218,10 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
 def _warn_without_signal(outputs: Any, labels: Any, sample_weight: Any) -> None:
     """Warn if leave-one-out outputs predict the labels no better than the class shares do."""
-    from skdiva.loo.noise import LEAST_SIGNIFICANCE, label_signal
+    from skdiva.loo.noise import label_signal
 
     signal = label_signal(outputs, labels, sample_weight)
-    if signal.significance >= LEAST_SIGNIFICANCE:
+    if signal.is_significant:
         return
     warnings.warn(
         "The features say nothing about the labels: the mean squared error of leave-one-out "

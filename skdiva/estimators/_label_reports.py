@@ -46,8 +46,8 @@ class LabelReports:
             - is_label_issue : whether the label is flagged.
             - score : ``outlier_scores_``; higher is worse.
             - wrong_probability : probability that the label is wrong; only for
-              ``criterion="probability"``. It exceeds the score in classes of which only a limited
-              number of rows is flagged, see the notes of the class.
+              ``criterion="probability"``. It is larger than the score of rows that are not flagged
+              because of their class, see the notes of the class.
             - given_label : as in y.
             - suggested_label : ``suggested_label_``.
             - suggested_probability : ``suggested_probability_``; only for
@@ -75,9 +75,7 @@ class LabelReports:
         }
         has_probability = isinstance(self._label_score, Probability)
         if isinstance(self._label_score, Probability):
-            assert isinstance(self._target, ClassLabels)
-            factors = self._label_score.factors[self._target.codes]
-            columns["wrong_probability"] = self.outlier_scores_ / factors
+            columns["wrong_probability"] = self._label_score.wrong_probability
         given, suggested = self._target.given, self.suggested_label_
         if given.ndim == 1:
             columns |= {"given_label": given, "suggested_label": suggested}

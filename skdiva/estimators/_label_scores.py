@@ -88,30 +88,39 @@ class Probability(LabelScore):
 
     def fit(self, adapter: Any) -> LabelScoreResult:
         """Curate the weights and score the training rows."""
-        from skdiva.loo.noise import class_factors, expected_f1_threshold
+        from skdiva.loo.noise import class_cuts, expected_f1_threshold
 
         curation = adapter.curate()
-        final, posterior, labels = curation.final, curation.noise, adapter.labels
-        self.keep_model(adapter, final)
+        outputs, labels = curation.final.loo_predictions, adapter.labels
+        self.keep_model(adapter, curation.final)
+        posterior = curation.noise
+        extra = self._noise_attributes(posterior, outputs, labels)
+        if (
+            not curation.signal.is_significant
+        ):  # the rows are ranked nevertheless, but none is flagged
+            posterior = adapter.noise_model.fit(outputs, labels, adapter.start_weight)
         self.posterior = HostCopy(posterior)
-        wrong = posterior.wrong_probability(final.loo_predictions, labels)
+        wrong = posterior.wrong_probability(outputs, labels)
         self.threshold = expected_f1_threshold(wrong)
-        factors = class_factors(
-            wrong, final.loo_predictions, labels, self.threshold, curation.significance
-        )
-        self.factors = to_host(factors)
-        probabilities = posterior.class_probabilities(final.loo_predictions, labels)
-        suggested = final.loo_predictions.argmax(dim=1, keepdim=True)
+        self.cuts = to_host(class_cuts(wrong, outputs, labels, self.threshold, curation.signal))
+        scores = self._lowered(wrong, labels)
+        start, relative = curation.start, curation.relative_weight
+        return LabelScoreResult(scores, start, curation.final, relative, extra)
+
+    def _noise_attributes(self, posterior: Any, outputs: Any, labels: Any) -> dict[str, Any]:
+        """Keep the probabilities that labels are wrong, and return attributes of the noise."""
+        wrong = to_host(posterior.wrong_probability(outputs, labels))
+        self.wrong_probability = wrong
+        probabilities = posterior.class_probabilities(outputs, labels)
+        suggested = outputs.argmax(dim=1, keepdim=True)
         # Mean class probabilities (k, k) over the rows of every given label.
         total = probabilities.new_zeros(probabilities.shape[1], probabilities.shape[1])
         total.index_add_(0, labels, probabilities)
-        extra = {
+        return {
             "noise_rate_": float(wrong.mean()),
             "noise_matrix_": to_host(total / labels.bincount(minlength=len(total))[:, None]),
             "suggested_probability_": to_host(probabilities.gather(1, suggested)[:, 0]),
         }
-        scores, relative = to_host(wrong * factors[labels]), curation.relative_weight
-        return LabelScoreResult(scores, curation.start, final, relative, extra)
 
     def score(self, rows: LazyFeatures, target: Target) -> np.ndarray:
         """Score new rows by the outputs of the ridge model with the curated weights."""
@@ -120,8 +129,14 @@ class Probability(LabelScore):
         assert isinstance(target, ClassLabels)
         outputs = to_tensor(self.predict(rows), "cpu", "float64")
         labels = to_tensor(target.codes, "cpu", "int64")
-        wrong = self.posterior.restore().wrong_probability(outputs, labels)
-        return to_host(wrong) * self.factors[target.codes]
+        return self._lowered(self.posterior.restore().wrong_probability(outputs, labels), labels)
+
+    def _lowered(self, wrong: Any, labels: Any) -> np.ndarray:
+        from skdiva.arrays import to_tensor
+        from skdiva.loo.noise import lower_to_cuts
+
+        cuts = to_tensor(self.cuts, wrong.device, "float64")
+        return to_host(lower_to_cuts(wrong, labels, self.threshold, cuts))
 
 
 class Derivative(LabelScore):

@@ -164,8 +164,8 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
     If leave-one-out predictions are no better than the class shares, a warning says so. With
     "probability", no row is flagged then. In a class with few rows, no more rows are flagged than
     the expected number of wrong labels, unless its label is also found, significantly often, among
-    the rows that look least like it. For this purpose the probabilities of a class may be
-    multiplied by a common factor, which is not applied in ``noise_rate_`` and ``noise_matrix_``.
+    the rows that look least like it. The scores of the other rows are lowered to just below the
+    threshold, in the same order.
 
     There is no ``predict``, because labels are required to compute the scores. Use `fit_predict`
     for the training rows and `score_labels` for new rows.

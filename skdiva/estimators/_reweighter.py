@@ -65,10 +65,11 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         is correct, according to a model of label noise fitted to leave-one-out outputs. One step of
         size 0.5 follows, or a smaller one if less than a fifth of the labels appear to be wrong. No
         step is taken if all labels appear to be correct. With ``sources``, one weight per source is
-        learned, from the leave-one-out loss and a prior (see the user guide). For regression, or
-        with ``X_val``, steps have size 0.25, and their number is chosen by early stopping on
-        held-out rows: it is zero unless the error decreases by more than its standard error. If
-        most rows are predicted incorrectly, overlapping classes may be mistaken for wrong labels.
+        learned, from the leave-one-out loss and a prior, and sources that differ no more than by
+        chance get the same weight (see the user guide). For regression, or with ``X_val``, steps
+        have size 0.25, and their number is chosen by early stopping on held-out rows: it is zero
+        unless the error decreases by more than its standard error. If most rows are predicted
+        incorrectly, overlapping classes may be mistaken for wrong labels.
     max_iter : int, default=3
         Largest number of steps. Many steps overfit the leave-one-out loss. With
         ``learning_rate="auto"``, classes and neither ``sources`` nor ``X_val``, there are at most
@@ -129,12 +130,17 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     classes_ : ndarray of shape (n_classes,)
         Class labels; only for classification.
     sources_ : ndarray of shape (n_sources,)
-        The sources, in sorted order. This attribute and the next two exist only if ``sources`` was
-        passed to `fit`.
+        The sources, in sorted order. This attribute and the next three exist only if ``sources``
+        was passed to `fit`.
     source_weight_ : ndarray of shape (n_sources,)
         Weight of every source relative to its start weight, with mean 1 over the rows.
     source_probability_ : ndarray of shape (n_sources,)
         Share of every source in the sum of the weights.
+    source_weight_interval_ : ndarray of shape (n_sources, 2)
+        Approximate 95 % interval (or wider, with more than three sources) of every
+        ``source_weight_``, which tells how much it may vary by chance. It contains the weight. If
+        all sources are alike, it contains 1 except by chance. Only with ``learning_rate="auto"``;
+        see the user guide.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -211,6 +217,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
     sources_: np.ndarray
     source_weight_: np.ndarray
     source_probability_: np.ndarray
+    source_weight_interval_: np.ndarray
 
     def __init__(
         self,
@@ -302,10 +309,7 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             is then left unchanged.
         """
         self._check_estimator(fit_params)
-        if self.estimator is not None and self.apply == "sample_weight":
-            refusal = find_refusal(self.estimator)
-            if refusal is not None:
-                raise refusal
+        self._check_takes_weights()
         metadata = {
             "groups": groups, "sources": sources, "validation_weight": validation_weight,
             "X_val": X_val, "y_val": y_val,
@@ -324,7 +328,16 @@ class DivaReweighter(DelegationMixin, BaseDiva):
             "n_steps_": descent.n_steps,
             **self._train(data, descent, inner),
         }
-        return self._store_weights(data, adapter, descent.start, descent.relative_weight, **fitted)
+        return self._store_weights(
+            data, adapter, descent.start, descent.relative_weight, descent.source_interval, **fitted
+        )
+
+    def _check_takes_weights(self) -> None:
+        """Raise an error if a learner inside ``estimator`` certainly takes no weights."""
+        if self.estimator is not None and self.apply == "sample_weight":
+            refusal = find_refusal(self.estimator)
+            if refusal is not None:
+                raise refusal
 
     def _choose_inner_fit(
         self, data: TrainingData, metadata: dict, fit_params: dict

@@ -71,7 +71,9 @@ class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
 
     Notes
     -----
-    No class is lost: if all rows of a class are flagged, none of them is dropped. Nevertheless,
+    No class is lost: if all rows of a class are flagged, none of them is dropped. With a
+    DivaOutlierDetector that estimates probabilities, a class loses more than half of its rows only
+    if more than half of its labels are expected to be wrong, by ``noise_matrix_``. Nevertheless,
     correctly labeled rows of a rare class are dropped more often than others. With few classes, it
     helps to pass class-balanced ``sample_weight`` to `fit_resample`, which passes them to the
     detector.
@@ -150,6 +152,7 @@ class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
         if _has_classes(detector, labels, task):
             classes, codes = np.unique(read_labels(labels), return_inverse=True)
             stays |= (np.bincount(codes, weights=stays) == 0)[codes]
+            stays |= _least_suspicious_half(detector, stays, codes)
             strategy = dict(zip(classes.tolist(), np.bincount(codes[stays]).tolist(), strict=True))
         identity = ("n_features_in_", "feature_names_in_")
         fitted = {name: getattr(detector, name) for name in identity if hasattr(detector, name)}
@@ -283,3 +286,20 @@ def _has_classes(detector: Any, y: Any, task: str) -> bool:
     if get_tags(reader).target_tags.required:
         return hasattr(reader, "classes_")
     return holds_classes(read_values(y), categorical=is_categorical(y), task=task)
+
+
+def _least_suspicious_half(detector: Any, stays: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the mask of rows to keep in classes that would lose more than half of their rows.
+
+    A class may lose more if more of its labels are expected to be wrong.
+    """
+    kept = np.zeros(len(codes), dtype=bool)
+    if not hasattr(detector, "noise_matrix_"):
+        return kept
+    n_rows = np.bincount(codes)
+    n_kept = np.minimum(0.5, np.diag(detector.noise_matrix_)) * n_rows
+    for code in np.flatnonzero(np.bincount(codes, weights=stays) < np.floor(n_kept)):
+        rows = np.flatnonzero(codes == code)
+        order = np.argsort(detector.outlier_scores_[rows], kind="stable")
+        kept[rows[order[: int(n_kept[code])]]] = True
+    return kept

@@ -5,9 +5,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdiva.arrays import to_host
 from skdiva.inspection._drawing import (
     DARK,
     LIGHT,
+    MIDDLE,
     WEIGHERS,
     axes_to_draw_on,
     check_numbers,
@@ -18,9 +20,13 @@ from skdiva.inspection._drawing import (
 )
 from skdiva.inspection._images_and_tables import as_text
 
+_ROUNDING = 1e-5  # relative, of float32
+
 
 class SourceDisplay:
     """Bar chart of the weight and probability of each source of rows.
+
+    The error bars show how much the weights may vary by chance.
 
     Parameters
     ----------
@@ -30,6 +36,10 @@ class SourceDisplay:
         Weight of each source divided by its initial weight, ``source_weight_``.
     source_probability : array-like of shape (n_sources,)
         Share of each source in the sum of all weights, ``source_probability_``.
+    source_weight_interval : array-like of shape (n_sources, 2), default=None
+        Lower and upper bounds of intervals that contain ``source_weight``,
+        ``source_weight_interval_`` of a fitted DivaReweighter. They are drawn as error bars. If
+        None, there are none.
 
     Attributes
     ----------
@@ -77,6 +87,7 @@ class SourceDisplay:
         sources: ArrayLike,
         source_weight: ArrayLike,
         source_probability: ArrayLike,
+        source_weight_interval: ArrayLike | None = None,
     ) -> None:
         self.sources = check_vector("sources", sources)
         n_sources = len(self.sources)
@@ -84,6 +95,10 @@ class SourceDisplay:
         self.source_probability = check_numbers(
             "source_probability", source_probability, n_sources, low=0
         )
+        self.source_weight_interval = None
+        if source_weight_interval is not None:
+            interval = _check_interval(source_weight_interval, self.source_weight)
+            self.source_weight_interval = interval
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
@@ -124,6 +139,7 @@ class SourceDisplay:
             sources=estimator.sources_,
             source_weight=estimator.source_weight_,
             source_probability=estimator.source_probability_,
+            source_weight_interval=getattr(estimator, "source_weight_interval_", None),
         )
         return display.plot(ax)
 
@@ -154,7 +170,9 @@ class SourceDisplay:
         size = min(10, 0.7 * 72 * inches / n_sources)
         ax.set_axis_off()
         left, right = (ax.inset_axes([start, 0, 0.48, 1]) for start in (0, 0.52))
-        self.weight_bars_ = _draw_bars(left, self.source_weight, DARK, "{:.2f}", size)
+        self.weight_bars_ = _draw_bars(
+            left, self.source_weight, DARK, "{:.2f}", size, self.source_weight_interval
+        )
         left.axvline(1, color="black", linestyle="--", linewidth=1)
         names = [as_text(source, 30) for source in self.sources]
         left.set_yticks(range(n_sources), names, fontsize=size)
@@ -168,15 +186,44 @@ class SourceDisplay:
         return self
 
 
-def _draw_bars(ax: Any, lengths: np.ndarray, color: str, number: str, fontsize: float) -> Any:
-    """Draw bars from top to bottom, with their lengths as text."""
-    bars = ax.barh(np.arange(len(lengths)), lengths, color=color)
+def _check_interval(interval: ArrayLike, weight: np.ndarray) -> np.ndarray:
+    """Return the bounds of intervals, (n_sources, 2); raise unless they contain the weights."""
+    interval = np.asarray(to_host(interval))
+    if interval.shape != (len(weight), 2):
+        raise ValueError(
+            f"source_weight_interval must have shape ({len(weight)}, 2), got {interval.shape}. "
+            "Pass a lower and an upper bound per source."
+        )
+    interval = check_numbers("source_weight_interval", interval.ravel(), low=0).reshape(-1, 2)
+    slack = _ROUNDING * weight
+    if (interval[:, 0] > weight + slack).any() or (interval[:, 1] < weight - slack).any():
+        raise ValueError(
+            "source_weight_interval must contain source_weight; at least one interval does not. "
+            "Pass both from the same fitted estimator."
+        )
+    return interval
+
+
+def _draw_bars(
+    ax: Any,
+    lengths: np.ndarray,
+    color: str,
+    number: str,
+    fontsize: float,
+    interval: np.ndarray | None = None,
+) -> Any:
+    """Draw bars from top to bottom, with their lengths as text, and with error bars."""
+    longest, errors = max(lengths.max(), 1e-12), None
+    if interval is not None:
+        longest = max(longest, interval.max())
+        errors = np.abs(interval.T - lengths)
+    error_style = {"ecolor": MIDDLE, "capsize": 3}
+    bars = ax.barh(np.arange(len(lengths)), lengths, color=color, xerr=errors, error_kw=error_style)
     # The white background hides the dashed line behind the text.
     on_white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     numbers = [number.format(length) for length in lengths]
     ax.bar_label(bars, numbers, padding=3, bbox=on_white, fontsize=fontsize)
     ax.set_ylim(len(lengths) - 0.4, -0.6)
-    longest = max(lengths.max(), 1e-12)
     ax.set_xlim(0, 1.25 * longest)
     ax.locator_params(axis="x", nbins=5)
     # No ticks to the right of the longest bar, where there is only text: a share of 120 % would

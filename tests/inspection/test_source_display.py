@@ -1,4 +1,4 @@
-"""SourceDisplay: bars of the weights and probabilities of sources."""
+"""SourceDisplay: bars of the weights and probabilities of sources, and intervals."""
 
 import itertools
 
@@ -39,6 +39,17 @@ def test_bars_are_the_attributes(estimator):
     assert [text.get_text() for text in right.texts] == [
         f"{100 * p:.1f}" for p in estimator.source_probability_
     ]
+
+
+def test_intervals_are_error_bars():
+    estimator = DivaReweighter().fit(X, y, sources=SITES)
+    display = SourceDisplay.from_estimator(estimator)
+    assert_allclose(display.source_weight_interval, estimator.source_weight_interval_)
+    (lines,) = display.weight_bars_.errorbar.lines[2]
+    drawn = np.array([segment[:, 0] for segment in lines.get_segments()])
+    assert_allclose(drawn, estimator.source_weight_interval_)
+    assert display.axes_[0].get_xlim()[1] > estimator.source_weight_interval_.max()
+    assert SourceDisplay(**NUMBERS).plot().weight_bars_.errorbar is None
 
 
 def test_the_initial_weight_is_marked():
@@ -93,6 +104,18 @@ def test_fitted_without_sources():
         ({"source_probability": [0.2] * 3}, r"source_probability must have shape \(2,\)"),
         ({"source_weight": [-1.0, 1.0]}, "source_weight must hold finite numbers of at least 0"),
         ({"source_probability": ["a", "b"]}, "source_probability must hold numbers"),
+        (
+            {"source_weight_interval": [0.5, 2.0]},
+            r"source_weight_interval must have shape \(2, 2\), got \(2,\)",
+        ),
+        (
+            {"source_weight_interval": [[0.5, 2.0], [0.5, 0.9]]},
+            "source_weight_interval must contain source_weight",
+        ),
+        (
+            {"source_weight_interval": [[0.5, 2.0], [0.5, np.inf]]},
+            "source_weight_interval must hold finite numbers of at least 0",
+        ),
     ],
 )
 def test_wrong_input(arguments, message):

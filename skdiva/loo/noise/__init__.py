@@ -6,13 +6,14 @@ standardized residuals for numeric targets. Nothing in it depends on ridge model
 """
 
 from skdiva.loo.noise._posterior import (
-    LEAST_SIGNIFICANCE,
     GivenLabels,
     LabelPosterior,
+    LabelSignal,
     NoiseModel,
-    class_factors,
+    class_cuts,
     expected_f1_threshold,
     label_signal,
+    lower_to_cuts,
     random_labels,
 )
 from skdiva.loo.noise._residuals import (
@@ -22,17 +23,18 @@ from skdiva.loo.noise._residuals import (
 from skdiva.loo.noise._transition import TransitionNoise, TransitionPosterior, fit_noise_model
 
 __all__ = [
-    "LEAST_SIGNIFICANCE",
     "GivenLabels",
     "LabelPosterior",
+    "LabelSignal",
     "NoiseModel",
     "TransitionNoise",
     "TransitionPosterior",
-    "class_factors",
+    "class_cuts",
     "expected_f1_threshold",
     "fit_noise_model",
     "label_signal",
     "leave_one_out_deviation",
+    "lower_to_cuts",
     "random_labels",
     "robust_scale",
 ]

@@ -2,7 +2,7 @@
 
 Two rules keep labels from being flagged without evidence. If the outputs predict the labels no
 better than the class shares do, no label is flagged (`label_signal`). And of every class,
-only a limited number of rows is flagged (`class_factors`): a multiple of the expected number of
+only a limited number of rows is flagged (`class_cuts`): a multiple of the expected number of
 wrong labels, which is smaller for rare classes. A rare class may lose more rows if labels of the
 other classes are wrong at random: its label is then also found among the rows that look least like
 it.
@@ -22,10 +22,12 @@ LEAST_SIGNIFICANCE = 2.0  # in standard errors, for any label to be flagged
 _LEAST_GAIN = 4.0  # reduction of the squared error, in units of its mean per row
 _STRONG_SIGNIFICANCE = 3.0  # for more than the expected number of rows to be flagged
 # Largest number of flagged rows of a class, in multiples of the expected number of wrong labels:
-# for classes of up to a quarter of the mean size, and from three quarters on.
-_LEAST_MULTIPLE, _LARGEST_MULTIPLE = 1.0, 3.0
-_RARE, _COMMON = 0.25, 0.75
-_TINY = 1e-12
+# for rare classes and for others, by their size relative to the mean class.
+_RARE_MULTIPLE, _WEAK_MULTIPLE, _LARGEST_MULTIPLE = 1.0, 2.0, 5.0
+_WEAK, _CLEAR = 0.05, 0.15  # share of the error of class shares that the outputs remove
+_RARE, _COMMON = 0.21, 0.25
+_FREQUENT = 0.75  # size from which labels that are wrong at random do not change the limit
+_TINY, _TIE = 1e-12, 1e-6
 _MARGIN = 2.5  # standard errors, and factor, of a count of labels that are wrong at random
 
 
@@ -59,7 +61,8 @@ class LabelPosterior(ABC):
         """Return the probability (n,) that each label is wrong, a sum over the other classes."""
         probabilities = self.class_probabilities(outputs, labels, hedged=hedged)
         # One minus the probability of the label would round small probabilities to zero.
-        return probabilities.scatter(1, labels[:, None], 0.0).sum(dim=1)
+        # The sum may round to more than one, which would make weights negative.
+        return probabilities.scatter(1, labels[:, None], 0.0).sum(dim=1).clamp(max=1.0)
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,17 @@ class LabelSignal(NamedTuple):
     error: float
     error_of_shares: float
 
+    @property
+    def is_significant(self) -> bool:
+        """Whether the outputs say anything about the labels."""
+        return self.significance >= LEAST_SIGNIFICANCE
+
+    @property
+    def clarity(self) -> float:
+        """Number from 0, if the outputs hardly reduce the error, to 1, from a reduction by 15 %."""
+        reduction = 1 - self.error / self.error_of_shares
+        return min(max((reduction - _WEAK) / (_CLEAR - _WEAK), 0.0), 1.0)
+
 
 def label_signal(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> LabelSignal:
     """Measure whether leave-one-out outputs predict labels better than the class shares do.
@@ -189,14 +203,10 @@ def label_signal(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> Labe
     return LabelSignal(significance, error_of_shares - gain / n_rows, error_of_shares)
 
 
-def class_factors(
-    probability: Tensor,
-    outputs: Tensor,
-    labels: Tensor,
-    threshold: float,
-    significance: float,
+def class_cuts(
+    probability: Tensor, outputs: Tensor, labels: Tensor, threshold: float, signal: LabelSignal
 ) -> Tensor:
-    """Factors of the probabilities that limit how many rows of every class are flagged.
+    """Probabilities above which rows are flagged, by class, so that not too many are.
 
     Parameters
     ----------
@@ -207,37 +217,62 @@ def class_factors(
     labels : int64 tensor of shape (n,)
         Given labels, codes 0 .. k - 1.
     threshold : float
-        Rows with a larger probability are flagged.
-    significance : float
-        That of `label_signal`.
+        Only rows with a larger probability are flagged.
+    signal : LabelSignal
+        If it is not significant, no row is flagged.
 
     Returns
     -------
     tensor of shape (k,), float64
-        At most 1. If the probabilities of a class are multiplied by its factor, the number of
-        flagged rows does not exceed the limit, and their order in the class stays the same.
+        At least ``threshold``.
     """
     n_classes = outputs.shape[1]
+    cuts = probability.new_full((n_classes,), threshold, dtype=torch.float64)
+    if not signal.is_significant:
+        return cuts.fill_(torch.inf)
     size = labels.bincount(minlength=n_classes).double()
     expected = torch.zeros_like(size).index_add_(0, labels, probability.double())
     relative = size / size.sum() * n_classes
     commonness = ((relative - _RARE) / (_COMMON - _RARE)).clamp(0, 1)
-    multiple = _LEAST_MULTIPLE + (_LARGEST_MULTIPLE - _LEAST_MULTIPLE) * commonness
-    limit = expected.maximum((multiple * expected).minimum(size / 2))
+    largest = _WEAK_MULTIPLE + (_LARGEST_MULTIPLE - _WEAK_MULTIPLE) * signal.clarity
+    multiple = _RARE_MULTIPLE + (largest - _RARE_MULTIPLE) * commonness
+    limit = multiple * expected
     n_flagged = labels[probability > threshold].bincount(minlength=n_classes)
-    factors = torch.ones_like(size)
     for code in (n_flagged > limit).nonzero()[:, 0].tolist():
         most = float(limit[code])
-        if relative[code] < _COMMON:
-            most = max(most, random_labels(outputs, labels, code, significance))
+        if relative[code] < _FREQUENT:
+            most = max(most, random_labels(outputs, labels, code, signal))
         n_most = math.floor(most + 0.5)
         if n_flagged[code] > n_most:
-            ordered = probability[labels == code].sort(descending=True).values
-            factors[code] = (1 - 1e-9) * threshold / ordered[n_most]
-    return factors
+            cuts[code] = probability[labels == code].sort(descending=True).values[n_most]
+    return cuts
 
 
-def random_labels(outputs: Tensor, labels: Tensor, code: int, significance: float) -> float:
+def lower_to_cuts(probability: Tensor, labels: Tensor, threshold: float, cuts: Tensor) -> Tensor:
+    """Lower probabilities to the threshold if they are above it, but not above their cut.
+
+    Parameters
+    ----------
+    probability : tensor of shape (n,)
+        Probability that each label is wrong.
+    labels : int64 tensor of shape (n,)
+        Given labels, codes 0 .. k - 1.
+    threshold : float
+        Rows with a larger result are flagged.
+    cuts : tensor of shape (k,)
+        That of `class_cuts`.
+
+    Returns
+    -------
+    tensor of shape (n,)
+        Lowered probabilities keep their order, just below the threshold.
+    """
+    lowered = threshold * (1 - _TIE * (1 - probability))
+    is_cut = (probability > threshold) & (probability <= cuts[labels])
+    return torch.where(is_cut, lowered, probability)
+
+
+def random_labels(outputs: Tensor, labels: Tensor, code: int, signal: LabelSignal) -> float:
     """Number of rows of a class whose labels may be wrong at random, a generous estimate.
 
     Half of the rows, those with the smallest outputs for the class, hardly belong to it. If
@@ -252,15 +287,15 @@ def random_labels(outputs: Tensor, labels: Tensor, code: int, significance: floa
         Given labels, codes 0 .. k - 1.
     code : int
         Class.
-    significance : float
-        That of `label_signal`. If it is less than 3, the outputs are not reliable enough,
-        and the number is 0.
+    signal : LabelSignal
+        If its significance is less than 3, the outputs are not reliable enough, and the number is
+        0.
 
     Returns
     -------
     float
     """
-    if significance < _STRONG_SIGNIFICANCE:
+    if signal.significance < _STRONG_SIGNIFICANCE:
         return 0.0
     column, has_label = outputs[:, code], labels == code
     low = column <= column.median()

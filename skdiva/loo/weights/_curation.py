@@ -15,9 +15,9 @@ from torch import Tensor
 from skdiva.loo._fitted_ridge import Evaluation, FittedRidge
 from skdiva.loo._problem import RidgeProblem
 from skdiva.loo.noise import (
-    LEAST_SIGNIFICANCE,
     GivenLabels,
     LabelPosterior,
+    LabelSignal,
     NoiseModel,
     TransitionNoise,
     label_signal,
@@ -41,16 +41,16 @@ class Curation(NamedTuple):
         Curated weights divided by start weights, in [0, 1].
     noise : LabelPosterior
         Class probabilities, fitted to the leave-one-out outputs at the curated weights.
-    significance : float
-        Significance of the association between outputs and labels at the start weights, in standard
-        errors. If it is less than 2, all labels are taken for correct.
+    signal : LabelSignal
+        What the outputs at the start weights say about the labels. If it is not significant, all
+        labels are taken for correct.
     """
 
     start: Evaluation
     final: Evaluation
     relative_weight: Tensor
     noise: LabelPosterior
-    significance: float
+    signal: LabelSignal
 
 
 def curate(
@@ -96,9 +96,9 @@ def curate(
     # Only the results are kept, as a factorization may be as large as the features.
     before = start or FittedRidge(problem, sample_weight, alpha).evaluation()
     unchanged = before._replace(derivative=None), torch.ones_like(sample_weight)
-    significance = label_signal(before.loo_predictions, labels, sample_weight).significance
-    if significance < LEAST_SIGNIFICANCE:
-        return Curation(before, *unchanged, GivenLabels(), significance)
+    signal = label_signal(before.loo_predictions, labels, sample_weight)
+    if not signal.is_significant:
+        return Curation(before, *unchanged, GivenLabels(), signal)
     posterior = noise_model.fit(before.loo_predictions, labels, sample_weight)
     wrong = posterior.wrong_probability(before.loo_predictions, labels, hedged=False)
     trust = (1 - wrong).to(sample_weight.dtype)
@@ -106,10 +106,10 @@ def curate(
         trust = SourceMeans(sources, sample_weight).mean(trust)[sources]
     trust = keep_trainable(problem, sample_weight, trust, labels)
     if bool((trust == 1).all()):  # same weights, and therefore the same results
-        return Curation(before, *unchanged, posterior, significance)
+        return Curation(before, *unchanged, posterior, signal)
     final = FittedRidge(problem, sample_weight * trust, alpha).evaluation(derivative=False)
     posterior = noise_model.fit(final.loo_predictions, labels, sample_weight)
-    return Curation(before, final, trust, posterior, significance)
+    return Curation(before, final, trust, posterior, signal)
 
 
 def keep_trainable(
@@ -161,7 +161,7 @@ def keep_classes(
 
 
 def loss_factors(
-    trust: Tensor, outputs: Tensor, labels: Tensor, sample_weight: Tensor, significance: float
+    trust: Tensor, outputs: Tensor, labels: Tensor, sample_weight: Tensor, signal: LabelSignal
 ) -> Tensor:
     """Factors that keep classes from losing more than half of their weight without evidence.
 
@@ -175,7 +175,7 @@ def loss_factors(
         Class codes.
     sample_weight : tensor of shape (n,)
         Start weights.
-    significance : float
+    signal : LabelSignal
         See `random_labels`, whose number of rows a class may lose even if that is more than half.
 
     Returns
@@ -187,7 +187,7 @@ def loss_factors(
     mean = SourceMeans(labels, sample_weight).mean(trust)
     size, factors = labels.bincount(), torch.ones_like(mean)
     for code in (mean < _LEAST_SHARE).nonzero()[:, 0].tolist():
-        share = random_labels(outputs, labels, code, significance) / float(size[code])
+        share = random_labels(outputs, labels, code, signal) / float(size[code])
         allowed = min(max(share, 1 - _LEAST_SHARE), 1.0)
         factors[code] = min(allowed / float(1 - mean[code]), 1.0)
     return factors

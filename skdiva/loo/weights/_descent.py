@@ -41,6 +41,8 @@ class Descent(NamedTuple):
     n_steps : int
         Number of steps taken. It is smaller than ``n_iter`` if the derivative vanishes, or if a
         step would leave fewer than two rows (or groups) with positive weight.
+    source_interval : tensor of shape (n_sources, 2) or None
+        Intervals of the relative weights of sources, see `descend_by_source`.
     """
 
     start: Evaluation
@@ -50,6 +52,7 @@ class Descent(NamedTuple):
     loss_path: list[float]
     n_iter: int
     n_steps: int
+    source_interval: Tensor | None = None
 
 
 def descend(

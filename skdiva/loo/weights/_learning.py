@@ -72,7 +72,7 @@ def learn_weights(
     n_iter = min(max_iter, 2)
     if rate * len(labels) < 0.5:
         return no_step(start, sample_weight, n_iter)
-    limits = final.loo_predictions, labels, sample_weight, curation.significance
+    limits = final.loo_predictions, labels, sample_weight, curation.signal
     trust = (1 - wrong).square()
     trust = 1 - (1 - trust) * loss_factors(trust, *limits)[labels]
     trust = keep_trainable(problem, sample_weight, trust, labels)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from skdiva.loo.noise import class_factors, label_signal, random_labels
+from skdiva.loo.noise import LabelSignal, class_cuts, label_signal, lower_to_cuts, random_labels
 from tests.tolerances import assert_close
+
+STRONG = LabelSignal(significance=10.0, error=0.5, error_of_shares=1.0)
 
 
 def drawn(n=200, k=3, related=0.5, seed=0, weighted=True):
@@ -87,15 +89,20 @@ def classes(n_rare=100, n=2000, at_random=0.0, overlap=0.0, seed=0):
 def test_labels_given_at_random_are_counted():
     outputs, labels = classes(at_random=0.1)
     wrong = int(labels[100:].sum())
-    found = random_labels(outputs, labels, 1, significance=10.0)
+    found = random_labels(outputs, labels, 1, STRONG)
     assert wrong < found < 3 * wrong
-    assert random_labels(outputs, labels, 1, significance=2.9) == 0
+    assert random_labels(outputs, labels, 1, LabelSignal(2.9, 0.5, 1.0)) == 0
     clean = classes(overlap=0.6)
-    assert random_labels(*clean, 1, significance=10.0) == 0
+    assert random_labels(*clean, 1, STRONG) == 0
 
 
-def flagged(probability, labels, factors, threshold):
-    return (probability * factors[labels] > threshold).numpy()
+def flagged(probability, labels, cuts, threshold):
+    lowered = lower_to_cuts(probability, labels, threshold, cuts)
+    above = probability > threshold
+    assert (lowered[~above] == probability[~above]).all()
+    order = probability[above].argsort()
+    assert (lowered[above][order].diff() >= 0).all()
+    return (lowered > threshold).numpy()
 
 
 def test_few_rows_of_a_rare_class_are_flagged():
@@ -104,9 +111,9 @@ def test_few_rows_of_a_rare_class_are_flagged():
     rng = np.random.default_rng(3)
     probability = torch.from_numpy(np.where(np.arange(2000) < 60, 0.2, 0.0))
     probability += torch.from_numpy(rng.uniform(0, 1e-4, 2000))
-    factors = class_factors(probability, outputs, labels, 0.1, significance=10.0)
-    assert factors[0] == 1
-    flags = flagged(probability, labels, factors, 0.1)
+    cuts = class_cuts(probability, outputs, labels, 0.1, STRONG)
+    assert cuts[0] == 0.1
+    flags = flagged(probability, labels, cuts, 0.1)
     assert flags.sum() == 12
     most_probable = np.argsort(-probability.numpy())[:12]
     assert set(np.flatnonzero(flags)) == set(most_probable)
@@ -117,28 +124,35 @@ def test_a_rare_class_is_flagged_with_evidence():
     wrong = (labels == 1) & (torch.arange(2000) >= 100)
     probability = torch.where(wrong, 0.2, 0.0).double()
     assert wrong.sum() > 150
-    factors = class_factors(probability, outputs, labels, 0.1, significance=10.0)
-    assert (factors == 1).all()
-    factors = class_factors(probability, outputs, labels, 0.1, significance=2.5)
-    assert flagged(probability, labels, factors, 0.1).sum() < 60
+    cuts = class_cuts(probability, outputs, labels, 0.1, STRONG)
+    assert (cuts == 0.1).all()
+    cuts = class_cuts(probability, outputs, labels, 0.1, LabelSignal(2.5, 0.5, 1.0))
+    assert flagged(probability, labels, cuts, 0.1).sum() < 60
 
 
-def test_a_large_class_loses_three_times_the_expected_number_or_half():
-    n = 1000
+@pytest.mark.parametrize(("reduction", "multiple"), [(0.02, 2), (0.1, 3.5), (0.5, 5)])
+def test_a_large_class_loses_a_multiple_of_the_expected_number(reduction, multiple):
+    """The clearer the outputs are, the more rows may be flagged."""
+    n, signal = 1000, LabelSignal(10.0, 1 - reduction, 1.0)
     labels = torch.arange(n) % 2
     outputs = torch.stack([1.0 - labels, labels * 1.0], dim=1)
-    for value, share in ((0.12, 0.36), (0.3, 0.5), (0.9, 0.9)):
-        probability = torch.full((n,), value, dtype=torch.float64)
-        probability += torch.linspace(0, 1e-3, n)
-        factors = class_factors(probability, outputs, labels, 0.1, significance=10.0)
-        flags = flagged(probability, labels, factors, 0.1)
-        for code in range(2):
-            assert flags[labels == code].mean() == pytest.approx(share, abs=0.004)
+    probability = torch.full((n,), 0.12, dtype=torch.float64) + torch.linspace(0, 1e-3, n)
+    cuts = class_cuts(probability, outputs, labels, 0.1, signal)
+    flags = flagged(probability, labels, cuts, 0.1)
+    for code in range(2):
+        assert flags[labels == code].mean() == pytest.approx(0.1205 * multiple, abs=0.004)
+
+
+def test_nothing_is_flagged_without_signal():
+    probability = torch.linspace(0, 1, 40, dtype=torch.float64)
+    labels = torch.arange(40) % 2
+    cuts = class_cuts(probability, torch.zeros(40, 2), labels, 0.1, LabelSignal(1.9, 0.5, 1.0))
+    assert not flagged(probability, labels, cuts, 0.1).any()
 
 
 def test_ties_at_the_limit_are_not_flagged():
     labels = torch.arange(40) % 2
     outputs = torch.zeros(40, 2, dtype=torch.float64)
     probability = torch.where(labels == 1, 0.15, 0.0).double()
-    factors = class_factors(probability, outputs, labels, 0.1, significance=10.0)
-    assert flagged(probability, labels, factors, 0.1).sum() == 0
+    cuts = class_cuts(probability, outputs, labels, 0.1, STRONG)
+    assert flagged(probability, labels, cuts, 0.1).sum() == 0

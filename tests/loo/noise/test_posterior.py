@@ -37,6 +37,12 @@ def test_small_probabilities_are_summed_and_not_subtracted_from_one():
     np.testing.assert_allclose(wrong, 1e-30, rtol=1e-12)
 
 
+def test_no_label_is_more_than_certainly_wrong():
+    rounded = torch.tensor([[0.0, 0.7, 0.3 + 3e-16]], dtype=torch.float64)
+    assert rounded.sum() > 1
+    assert Given(rounded).wrong_probability(rounded, torch.tensor([0]), hedged=False) == 1
+
+
 def test_a_posterior_must_be_complete():
     method = "class_probabilities"
     incomplete = type("Incomplete", (Given,), {method: getattr(LabelPosterior, method)})
