@@ -13,7 +13,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdiva.arrays import refuse_non_finite, to_host
+from skdiva.arrays import is_row_source, refuse_non_finite, to_host
 from skdiva.estimators._feature_maps import FeatureMap, make_feature_map
 from skdiva.estimators._inputs import TrainingData, check_X, read_training_data
 from skdiva.exceptions import UninformativeFeaturesWarning, WeightsNotPropagatedWarning
@@ -75,7 +75,8 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         check_is_fitted(self)
         same = check_X(self, X, numeric=self._feature_map.reads_numbers, reset=False)
         tags = get_tags(self)
-        if not (tags.no_validation or tags.input_tags.allow_nan):
+        unread = tags.no_validation or tags.input_tags.allow_nan or is_row_source(same)
+        if not unread:
             refuse_non_finite(same, allow_nan=False)
         return same
 

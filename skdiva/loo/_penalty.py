@@ -241,6 +241,7 @@ def _write_rotated(center: Tensor, rotation: Tensor, features: Tensor, out: Tens
 class SpectralProblem(Protocol):
     """Protocol of a problem whose penalty can be chosen; see `RidgeProblem`."""
 
+    n_rows: int
     layout: Layout
     dtype: torch.dtype
 
