@@ -24,7 +24,7 @@ from skdiva.loo.rows import (
     require_memory,
 )
 
-_MATRICES = 3  # of the smaller side squared, which a factorization holds at the same time
+_MATRICES = 4  # of the smaller side squared, which an evaluation holds at the same time
 
 
 class RidgeProblem(ABC):

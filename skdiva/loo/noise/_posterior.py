@@ -199,7 +199,7 @@ def label_signal(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> Labe
     error_of_shares = float(weight @ chance_error) / n_rows
     significance = 0.0
     if gain >= _LEAST_GAIN * error_of_shares:
-        significance = total / math.sqrt(float(weight.square() @ variance))
+        significance = total / math.sqrt(max(float(weight.square() @ variance), _TINY))
     return LabelSignal(significance, error_of_shares - gain / n_rows, error_of_shares)
 
 
