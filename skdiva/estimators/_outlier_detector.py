@@ -75,7 +75,8 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         the squared error for regression. An object must have the methods
         ``value(predictions, targets)``, which returns shape (n,), and
         ``derivative(predictions, targets)``, which returns shape (n, k), for torch tensors of shape
-        (n, k).
+        (n, k). Both must return finite tensors of float32 or float64. They get copies, to which
+        they may write.
     fit_intercept : bool, default=True
         Whether the ridge model has an intercept, which is not penalized.
     device : str, default=None
@@ -289,9 +290,14 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
 
         Raises
         ------
+        TypeError
+            If an argument is of another kind than described, such as a set, a sparse tensor or the
+            class of a loss.
         ValueError
             If an argument is not as described, or if ``alpha`` is too small even for float64. The
             detector is then left unchanged.
+        MemoryError
+            If the ridge model needs more memory than is free. The message says how much.
         """
         task = self.task if self.task != "auto" else task_of_criterion(self.criterion)
         data, feature_map = self._validate_fit(

@@ -37,11 +37,11 @@ def test_large_numbers_are_finite():
 def test_the_row_is_named(convert):
     wrong = X.copy()
     wrong[2, 1] = np.inf
-    with pytest.raises(ValueError, match="f must return finite numbers, got inf in row 2. Impute"):
+    with pytest.raises(ValueError, match=r"f must return finite numbers, got inf in row 2. Impute"):
         read_output(convert(wrong), "f", accept_sparse=True)
 
 
 def test_sparse_output_if_it_is_wanted():
     assert read_output(sparse.csr_array(X), "f", accept_sparse="csr").shape == (3, 2)
-    with pytest.raises(TypeError, match="f must return numbers.* got csr_array"):
+    with pytest.raises(TypeError, match=r"f must return numbers.* got csr_array"):
         read_output(sparse.csr_array(X), "f")

@@ -1,5 +1,7 @@
 """Bad arguments of the featurizers, which are used without an estimator."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -24,9 +26,9 @@ def jacobian(X=SINGLE, network=NETWORK, **parameters):
 
 
 def spoiled_network():
-    network = torch.nn.Linear(6, 3)
+    network = deepcopy(NETWORK)
     with torch.no_grad():
-        network.weight[0, 0] = torch.nan
+        network[0].weight[0, 0] = torch.nan
     return network
 
 
