@@ -13,9 +13,11 @@ from skdiva.arrays import (
     column_dtypes,
     column_names,
     count_non_finite,
-    to_host,
+    read_weight,
     without_graph,
+    without_mask,
 )
+from skdiva.targets import read_codes, read_values
 
 __all__ = ["augment"]
 
@@ -109,14 +111,12 @@ def augment(
     np.True_
     """
     _check_transforms(transforms)
-    check_consistent_length(X, y, groups, sample_weight)
-    y = np.asarray(to_host(y))
+    X, y = without_mask(without_graph(X, "X")), read_values(y)
+    check_consistent_length(X, y)
     n, n_parts = len(y), 1 + len(transforms)
-    X = without_graph(X)
     copies = [_copies(X, name, transform) for name, transform in transforms.items()]
-    groups = np.arange(n) if groups is None else np.asarray(to_host(groups))
-    weight = np.ones(n) if sample_weight is None else to_host(sample_weight)
-    weight = np.asarray(weight, dtype=np.float64)
+    groups = np.arange(n) if groups is None else _checked_groups(groups, n)
+    weight = np.ones(n) if sample_weight is None else read_weight(sample_weight, n)
     fit_params = {
         "groups": np.tile(groups, n_parts),
         "sources": np.repeat([ORIGINAL, *transforms], n),
@@ -125,6 +125,12 @@ def augment(
     if sample_weight is not None:
         fit_params["sample_weight"] = np.tile(weight, n_parts)
     return append_rows(X, *copies), np.concatenate([y] * n_parts), fit_params
+
+
+def _checked_groups(groups: Any, n: int) -> np.ndarray:
+    """Return the labels of the groups (n,), of which none may be missing."""
+    codes, names = read_codes(groups, n, "groups")
+    return names[codes]
 
 
 def _check_transforms(transforms: Any) -> None:

@@ -222,7 +222,7 @@ def test_bad_input(what):
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         augment(X, y[:5], TRANSFORMS)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="groups must hold one label per row of X"):
         augment(X, y, TRANSFORMS, groups=np.arange(5))
 
 
@@ -268,3 +268,32 @@ def test_importing_it_is_cheap():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def with_value(value):
+    return np.where(np.arange(6) == 2, value, 1.0)
+
+
+BAD_ROWS = {
+    "NaN weight": ({"sample_weight": with_value(np.nan)}, "Input sample_weight contains NaN"),
+    "negative weight": ({"sample_weight": with_value(-1)}, "Negative values in data passed"),
+    "strings as weight": ({"sample_weight": ["a"] * len(y)}, "sample_weight expects numbers"),
+    "NaN in groups": ({"groups": with_value(np.nan)}, "Input groups contains NaN.* row 2"),
+    "mixed groups": ({"groups": [1, "a"] * (len(y) // 2)}, "one type in groups, got a mixture"),
+    "NaN in y": ({"y": with_value(np.nan)}, "Input y contains NaN, first in row 2"),
+    "no y": ({"y": None}, "Expected labels in y, got None"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_rows_that_are_wrong(name):
+    arguments, message = BAD_ROWS[name]
+    with pytest.raises(ValueError, match=message):
+        augment(**{"X": X, "y": y, "transforms": TRANSFORMS, **arguments})
+
+
+def test_masked_entries_are_missing():
+    hidden = np.ma.array(X, mask=np.arange(X.size).reshape(X.shape) == 3)
+    X_all, _, _ = augment(hidden, y, {"same": np.copy})
+    assert isinstance(X_all, np.ndarray)
+    assert np.isnan(X_all).sum() == 2

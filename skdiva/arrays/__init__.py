@@ -18,6 +18,7 @@ from skdiva.arrays._containers import (
     is_categorical,
     is_frame,
     is_missing,
+    is_number,
     is_row_source,
     is_tensor,
     refuse_mixed_devices,
@@ -26,6 +27,7 @@ from skdiva.arrays._containers import (
     take_rows,
     to_host,
     without_graph,
+    without_mask,
 )
 from skdiva.arrays._frames import (
     category_texts,
@@ -40,9 +42,11 @@ from skdiva.arrays._frames import (
     refuse_non_finite,
     with_unique_names,
 )
+from skdiva.arrays._outputs import read_output
 from skdiva.arrays._row_index import restore_index
 from skdiva.arrays._row_sources import check_source, read_source
 from skdiva.arrays._sparse import check_sparse
+from skdiva.arrays._weights import mean_one, one_per_row, read_weight
 
 if TYPE_CHECKING:
     from skdiva.arrays._compute import Compute, all_finite, choose_device, choose_dtype, to_tensor
@@ -71,12 +75,17 @@ __all__ = [
     "is_categorical",
     "is_frame",
     "is_missing",
+    "is_number",
     "is_row_source",
     "is_tensor",
+    "mean_one",
+    "one_per_row",
     "read_numbers",
+    "read_output",
     "read_positions",
     "read_source",
     "read_texts",
+    "read_weight",
     "refuse_mixed_devices",
     "refuse_non_finite",
     "refuse_unread_rows",
@@ -87,6 +96,7 @@ __all__ = [
     "to_tensor",
     "with_unique_names",
     "without_graph",
+    "without_mask",
 ]
 
 _TORCH = ("Compute", "all_finite", "choose_device", "choose_dtype", "to_tensor")

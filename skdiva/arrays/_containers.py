@@ -2,7 +2,9 @@
 
 import os
 import sys
+from decimal import Decimal
 from importlib import import_module
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -109,11 +111,21 @@ def in_memory(X: Any) -> Any:
     return to_host(sys.modules["skdiva.loo.rows"].read_all(X)) if is_row_source(X) else X
 
 
-def to_host(array: Any) -> Any:
-    """Return a tensor as a detached NumPy array; anything else is returned unchanged."""
+def to_host(array: Any, name: str = "the input") -> Any:
+    """Return a tensor or a masked array as a NumPy array; anything else is returned unchanged.
+
+    Masked entries become NaN (None in an array of strings or objects).
+
+    Raises
+    ------
+    TypeError
+        If a tensor is sparse, nested, quantized or on the device "meta". The message names it.
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        return without_mask(array)
     if not is_tensor(array):
         return array
-    array = array.detach().cpu()
+    array = without_graph(array, name).cpu()
     # NumPy does not have bfloat16.
     return (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
 
@@ -122,6 +134,12 @@ def is_missing(value: Any) -> bool:
     """Return whether ``value`` is None, NaN, NaT or NA."""
     # NA of pandas is neither equal nor unequal to itself, so it is recognized by its type.
     return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether ``value`` is a real number or a boolean. NaN is a number, None is not."""
+    # NumPy registers its timedelta64 as an integer.
+    return isinstance(value, Real | Decimal | np.bool_) and not isinstance(value, np.timedelta64)
 
 
 def append_rows(first: Any, *others: Any) -> Any:
@@ -244,9 +262,46 @@ def _append_sparse(parts: list) -> Any:
     return vstack(parts, format="csr")
 
 
-def without_graph(array: Any) -> Any:
-    """Return a detached tensor on the same device; anything else is returned unchanged."""
-    return array.detach() if is_tensor(array) else array
+def without_mask(array: Any) -> Any:
+    """Return a masked array as an array with NaN, or None, in place of the masked entries.
+
+    Anything else is returned unchanged.
+    """
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    values, lost = np.asarray(array.data), np.ma.getmaskarray(array)
+    if not lost.any():
+        return values
+    filler: Any = None
+    if values.dtype.kind in "biufc":
+        filler, values = np.nan, values.astype(np.result_type(values, np.float16))
+    elif values.dtype.kind in "mM":
+        filler = "NaT"
+    else:
+        values = values.astype(object)
+    values = values.copy()
+    values[lost] = filler
+    return values
+
+
+def without_graph(array: Any, name: str = "the input") -> Any:
+    """Return a detached tensor on the same device; anything else is returned unchanged.
+
+    Raises
+    ------
+    TypeError
+        If a tensor is sparse, nested, quantized or on the device "meta". The message names it.
+    """
+    if not is_tensor(array):
+        return array
+    dense = str(array.layout) == "torch.strided" and not array.is_quantized
+    if not dense or array.is_meta or array.is_nested:
+        raise TypeError(
+            f"Expected a dense tensor that holds numbers as {name}, got a tensor of layout "
+            f"{array.layout}, {array.dtype} on {array.device}. Convert it, for example with "
+            ".to_dense(), .dequantize() or .to_padded_tensor(...), or pass an array."
+        )
+    return array.detach()
 
 
 def refuse_mixed_devices(**arrays: Any) -> None:

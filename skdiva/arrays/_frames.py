@@ -1,13 +1,11 @@
 """Columns of dataframes, read by position: numbers, categories and missing values."""
 
 import re
-from decimal import Decimal
-from numbers import Real
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from skdiva.arrays._containers import is_frame, is_missing, to_host
+from skdiva.arrays._containers import is_frame, is_missing, is_number, to_host
 
 _NUMBERS = re.compile(r"(u?int\d|float|double|half|bool|decimal|null)")
 _TEXTS = re.compile(r"(str$|string|large_string|utf8|categor|dictionary|interval)")
@@ -108,13 +106,12 @@ def _kind_of_dtype(dtype: Any) -> str | None:
 
 
 def _kind_of_objects(column: Any) -> str | None:
-    kinds = {type(value) for value in column if not is_missing(value)}
-    if all(issubclass(kind, Real | Decimal | np.bool_) for kind in kinds):
+    # One value of every type.
+    kinds = {type(value): value for value in column if not is_missing(value)}
+    others = [value for value in kinds.values() if not is_number(value)]
+    if not others:
         return "numeric"
-    if all(
-        issubclass(kind, str | bytes | Real | Decimal | np.bool_) or kind.__name__ == "Interval"
-        for kind in kinds
-    ):
+    if all(isinstance(v, str | bytes) or type(v).__name__ == "Interval" for v in others):
         return "nominal"
     return None
 
@@ -153,10 +150,16 @@ def read_numbers(column: Any, name: Any) -> np.ndarray:
     for row, value in enumerate(column):
         if is_missing(value):
             values[row] = np.nan
-        elif isinstance(value, Real | Decimal | np.bool_):
+        elif is_number(value):
             values[row] = float(value)
-        else:
+        elif isinstance(value, str | bytes):
             _refuse_value(value, name, row, "a number", "numbers")
+        else:
+            raise TypeError(
+                f"Expected a number in column {name!r}, got {value!r} in row {row}: an argument "
+                f"must be a string or a real number, not {type(value).__name__!r}. Convert the "
+                "column to numbers; a missing value may be None or NaN."
+            )
     return values
 
 

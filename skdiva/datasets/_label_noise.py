@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
+
+from skdiva.arrays import to_host
+from skdiva.targets import read_codes, read_labels
 
 
 def flip_labels(
@@ -94,8 +97,8 @@ def check_noise_rates(noise_rates: Any) -> list[float]:
 
 def read_classes(y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return labels (n,), their sorted classes and the codes (n,) of the labels."""
-    labels = column_or_1d(y)
-    classes, codes = np.unique(labels, return_inverse=True)
+    labels = read_labels(y)
+    codes, classes = read_codes(labels, len(labels), "y")
     if len(classes) < 2:
         raise ValueError(
             f"y must have at least two classes, got {len(classes)}. Pass labels of several classes."
@@ -164,6 +167,7 @@ def _draw_by_doubt(
         200, oob_score=True, min_samples_leaf=3, random_state=rng.randint(2**31 - 1)
     )
     # A row on which all trees were trained has no votes.
+    X = to_host(X, "X")  # the forest reads missing values, but not the mask of an array
     votes = np.nan_to_num(forest.fit(X, codes).oob_decision_function_) + 0.01 / n_classes
     votes[np.arange(len(codes)), codes] = 0
     doubt = votes.sum(axis=1)

@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_array, check_random_state
 
 from skdiva.datasets._label_noise import (
     check_noise_rates,
@@ -12,6 +12,8 @@ from skdiva.datasets._label_noise import (
     read_classes,
     with_wrong_labels,
 )
+from skdiva.features import plain_numbers
+from skdiva.targets import read_codes
 
 
 def split_into_sites(
@@ -136,9 +138,10 @@ def shift_sites(
             f"size must be a finite number that is not negative, got {size!r}. Pass a number of "
             "standard deviations."
         )
-    X = check_array(X, dtype=[np.float64, np.float32])
-    sites, codes = np.unique(column_or_1d(site), return_inverse=True)
-    check_consistent_length(X, codes)
+    X = check_array(
+        plain_numbers(X), dtype=[np.float64, np.float32], input_name="X", estimator="shift_sites"
+    )
+    codes, sites = read_codes(site, len(X), "site")
     rng = check_random_state(random_state)
     shift = (size * X.std(axis=0) * rng.normal(size=(len(sites), X.shape[1]))).astype(X.dtype)
     return X + shift[codes], shift

@@ -142,6 +142,9 @@ class BaseDiva(TaskMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
     def _validate_fit(self, X: Any, y: Any, **arguments: Any) -> tuple[TrainingData, FeatureMap]:
         """Validate the arguments of `fit`; return them with the feature map that will read X."""
+        if isinstance(self.featurizer, type):
+            name = self.featurizer.__name__
+            raise TypeError(f"featurizer must be an instance, {name}(), got the class {name}.")
         feature_map = _make_feature_map(self, X)
         numeric = feature_map.reads_numbers
         arguments = {"task": self.task, **arguments}

@@ -75,7 +75,8 @@ class DivaExtender(DelegationMixin, BaseDiva):
         the squared error for regression. An object must have the methods
         ``value(predictions, targets)``, which returns shape (n,), and
         ``derivative(predictions, targets)``, which returns shape (n, k), for torch tensors of shape
-        (n, k).
+        (n, k). Both must return finite tensors of float32 or float64. They get copies, to which
+        they may write.
     fit_intercept : bool, default=True
         Whether the ridge model has an intercept, which is not penalized.
     device : str, default=None
@@ -267,9 +268,14 @@ class DivaExtender(DelegationMixin, BaseDiva):
 
         Raises
         ------
+        TypeError
+            If an argument is of another kind than described, such as a set, a sparse tensor or the
+            class of a loss.
         ValueError
             If an argument is not as described, if ``n_samples_to_select`` is larger than the pool,
             or if ``alpha`` is too small even for float64. The estimator is then left unchanged.
+        MemoryError
+            If the ridge model needs more memory than is free. The message says how much.
         """
         self._check_estimator()
         data, pool, feature_map = self._validate_with_pool(

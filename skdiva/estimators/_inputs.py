@@ -6,24 +6,32 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from sklearn.utils.validation import _num_samples
 
 from skdiva.arrays import (
     check_source,
     check_sparse,
     is_row_source,
+    mean_one,
     read_source,
+    read_weight,
     refuse_mixed_devices,
     refuse_non_finite,
     refuse_unread_rows,
     row_index,
     to_host,
     without_graph,
+    without_mask,
 )
 from skdiva.features import check_names, check_numbers
-from skdiva.targets import ClassLabels, Target, encode_like, read_target, refuse_missing
+from skdiva.targets import (
+    ClassLabels,
+    Target,
+    encode_like,
+    read_codes,
+    read_target,
+)
 
 _IDENTITY = ("n_features_in_", "feature_names_in_")
 
@@ -101,13 +109,13 @@ def read_training_data(
     y_checked, target = read_target(y, task=task, inner=inner, several=several)
     check_consistent_length(X_checked, y_checked)
     n = len(y_checked)
-    data = TrainingData((X, y), to_host(X), X_checked, y_checked, target, row_index(X, y))
+    data = TrainingData((X, y), to_host(X, "X"), X_checked, y_checked, target, row_index(X, y))
     if sample_weight is not None:
         data.sample_weight = _check_weight(sample_weight, n, target)
     if groups is not None:
         data.groups = _check_groups(groups, n)
     if sources is not None:
-        data.sources, data.source_names = _check_codes(sources, n, "sources")
+        data.sources, data.source_names = read_codes(sources, n, "sources")
     if validation_weight is not None:
         data.validation_weight = _check_validation_weight(validation_weight, n, X_val)
     if X_val is not None or y_val is not None:
@@ -150,7 +158,7 @@ def check_X(estimator: Any, X: Any, *, numeric: bool, reset: bool) -> Any:
     chooses = isinstance(estimator.featurizer, str)  # a KernelFeaturizer reads missing values
     if numeric and not is_row_source(X):  # whose rows are checked when they are read
         return check_numbers(estimator, X, reset=reset, allow_nan=chooses)
-    X = without_graph(check_source(estimator, X))
+    X = without_mask(without_graph(check_source(estimator, X), "X"))
     check_names(estimator, X, reset=reset)
     if chooses:
         refuse_non_finite(X, allow_nan=True)
@@ -205,19 +213,18 @@ def _check_weight(sample_weight: Any, n: int, target: Target) -> np.ndarray:
     ValueError
         If weights are negative, not finite, all zero, or leave a class without weight.
     """
-    # A single number is the weight of all rows; [()] turns an array of no dimensions into a number.
-    weight = _as_numbers(sample_weight, "sample_weight")[()]
-    weight = _check_sample_weight(weight, np.empty(n), dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():  # scikit-learn checks this since version 1.9
-        raise ValueError("Sample weights must contain at least one non-zero number.")
+    weight = np.asarray(to_host(sample_weight, "sample_weight"))
+    if weight.ndim == 0:  # a single number is the weight of all rows
+        weight = np.full(n, weight)
+    weight = read_weight(weight, n)
     if isinstance(target, ClassLabels):
-        totals = np.bincount(target.codes, weights=weight, minlength=target.n_outputs)
+        totals = np.bincount(target.codes, weights=weight > 0, minlength=target.n_outputs)
         if lost := target.classes[totals == 0].tolist():
             raise ValueError(
                 f"sample_weight must leave every class some weight; class(es) {lost!r} have none. "
                 "Remove their rows, or give them positive weight."
             )
-    return _mean_one(weight)
+    return mean_one(weight)
 
 
 def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.ndarray:
@@ -227,61 +234,14 @@ def _check_validation_weight(validation_weight: Any, n: int, X_val: Any) -> np.n
             "validation_weight gives the rows of X weights in the leave-one-out loss, which X_val "
             "replaces. Pass one of the two."
         )
-    weight = _as_numbers(validation_weight, "validation_weight")
-    weight = _one_per_row(weight, n, "validation_weight", "weight")
-    if len(wrong := weight[~(weight >= 0) | np.isinf(weight)]):
-        raise ValueError(
-            "validation_weight expects finite numbers that are not negative, got "
-            f"{wrong[0]}. Use 0 for rows to leave out of the loss."
-        )
-    if not weight.any():
-        raise ValueError(
-            "validation_weight is zero for all rows, so that there is no loss. Give some rows a "
-            "positive weight, or pass X_val and y_val."
-        )
-    return _mean_one(weight)
-
-
-def _mean_one(weight: np.ndarray) -> np.ndarray:
-    """Scale weights (n,) to mean 1; their sum, or its inverse, may be too large for a float."""
-    # Dividing by a power of two first changes no digit.
-    return (weight := np.ldexp(weight, -np.frexp(weight.max())[1])) * (len(weight) / weight.sum())
+    return mean_one(read_weight(validation_weight, n, "validation_weight"))
 
 
 def _check_groups(groups: Any, n: int) -> np.ndarray:
-    codes, _ = _check_codes(groups, n, "groups")
+    codes, _ = read_codes(groups, n, "groups")
     if codes.max() == 0:
         raise ValueError(
             "groups puts all rows into one group: leaving it out leaves nothing to train on. "
             "Pass at least two groups, or None to leave out single rows."
         )
     return codes
-
-
-def _check_codes(labels: Any, n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return integer codes (n,) and the sorted labels."""
-    labels = _one_per_row(np.asarray(to_host(labels)), n, name, "label")
-    encoder = LabelEncoder()
-    codes = encoder.fit_transform(refuse_missing(labels, name))
-    return codes.astype(np.int64, copy=False), encoder.classes_
-
-
-def _as_numbers(values: Any, name: str) -> np.ndarray:
-    values = np.asarray(to_host(values))
-    try:
-        casting = "unsafe" if values.dtype.kind == "O" else "same_kind"
-        return values.astype(np.float64, casting=casting)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} expects numbers, got dtype {values.dtype}: {error}. Convert it to floats."
-        ) from error
-
-
-def _one_per_row(values: np.ndarray, n: int, name: str, item: str) -> np.ndarray:
-    """Return ``values`` of shape (n,) or (n, 1) as (n,)."""
-    if values.shape not in ((n,), (n, 1)):
-        found = " x ".join(map(str, values.shape)) or "a single one"
-        raise ValueError(
-            f"{name} must hold one {item} per row of X: expected {n}, got {found}. Pass a 1d array."
-        )
-    return values.ravel()

@@ -9,10 +9,10 @@ from sklearn.base import OutlierMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdiva._decorators import fit_context
-from skdiva.arrays import read_source, to_host
+from skdiva.arrays import mean_one, read_source, read_weight, to_host
 from skdiva.estimators._base import BaseDiva
 from skdiva.estimators._inputs import TrainingData, check_X
 from skdiva.estimators._label_reports import LabelReports
@@ -76,7 +76,8 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         the squared error for regression. An object must have the methods
         ``value(predictions, targets)``, which returns shape (n,), and
         ``derivative(predictions, targets)``, which returns shape (n, k), for torch tensors of shape
-        (n, k).
+        (n, k). Both must return finite tensors of float32 or float64. They get copies, to which
+        they may write.
     fit_intercept : bool, default=True
         Whether the ridge model has an intercept, which is not penalized.
     device : str, default=None
@@ -292,12 +293,14 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
 
         Raises
         ------
+        TypeError
+            If an argument is of another kind than described, such as a set, a sparse tensor or the
+            class of a loss.
         ValueError
             If an argument is not as described, or if ``alpha`` is too small even for float64. The
             detector is then left unchanged.
         MemoryError
-            If sparse features have so many columns that the matrices of the ridge model do not fit
-            into memory.
+            If the ridge model needs more memory than is free. The message says how much.
         """
         task = self.task if self.task != "auto" else task_of_criterion(self.criterion)
         data, feature_map = self._validate_fit(
@@ -419,7 +422,9 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
         np.True_
         """
         check_is_fitted(self)
-        weight = to_host(sample_weight)
+        weight = None
+        if sample_weight is not None:
+            weight = mean_one(read_weight(sample_weight, _num_samples(y)))
         outputs = self._read_rows(X).linear_outputs(self.coef_, self.intercept_)
         predicted = self._target.decode(outputs)
         if not hasattr(self, "classes_"):

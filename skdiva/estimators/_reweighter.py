@@ -59,7 +59,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
         the squared error for regression. An object must have the methods
         ``value(predictions, targets)``, which returns shape (n,), and
         ``derivative(predictions, targets)``, which returns shape (n, k), for torch tensors of shape
-        (n, k).
+        (n, k). Both must return finite tensors of float32 or float64. They get copies, to which
+        they may write.
     learning_rate : "auto" or float, default="auto"
         Step size, relative to the mean absolute derivative. If "auto", the rule depends on the
         task. For classes, each weight is first multiplied by the squared probability that the label
@@ -306,10 +307,15 @@ class DivaReweighter(DelegationMixin, BaseDiva):
 
         Raises
         ------
+        TypeError
+            If an argument is of another kind than described, such as a set, a sparse tensor or the
+            class of a loss.
         ValueError
             If an argument is not as described, if weights do not reach every learner inside
             ``estimator`` (see Notes), or if ``alpha`` is too small even for float64. The estimator
             is then left unchanged.
+        MemoryError
+            If the ridge model needs more memory than is free. The message says how much.
         """
         self._check_estimator(fit_params)
         self._check_takes_weights()

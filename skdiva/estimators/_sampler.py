@@ -16,6 +16,7 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
     process_routing,
 )
+from sklearn.utils.validation import _num_samples
 
 from skdiva._decorators import fit_context
 from skdiva.arrays import in_memory, is_categorical, to_host
@@ -145,7 +146,8 @@ class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
         """
         detector, task = self._configured_detector()
         labels = y if task == "regression" else _flat_labels(y)
-        stays = detector.fit_predict(X, labels, **self._routed(params)) > 0
+        decisions = detector.fit_predict(X, labels, **self._routed(params))
+        stays = _read_decisions(detector, decisions, _num_samples(X))
         strategy = {}
         if _has_classes(detector, labels, task):
             classes, codes = np.unique(read_labels(labels), return_inverse=True)
@@ -251,9 +253,24 @@ def _last_step(detector: Any) -> Any:
     return detector[-1] if isinstance(detector, Pipeline) else detector
 
 
+def _read_decisions(detector: Any, decisions: Any, n_rows: int) -> np.ndarray:
+    """Return a mask (n,) of the rows to keep, from what the detector decided."""
+    decisions = np.asarray(to_host(decisions))
+    if decisions.shape != (n_rows,) or not np.isin(decisions, (-1, 1)).all():
+        found = f"shape {decisions.shape}"
+        if decisions.shape == (n_rows,):
+            found = f"values {decisions[~np.isin(decisions, (-1, 1))][:3].tolist()}"
+        raise ValueError(
+            f"{type(detector).__name__}.fit_predict must return 1 for rows to keep and -1 for rows "
+            f"to drop, shape ({n_rows},); got {found}. Wrap the detector in a class whose "
+            "fit_predict converts them."
+        )
+    return decisions > 0
+
+
 def _flat_labels(y: Any) -> Any:
     """Return a column or one-hot rows as a vector of labels; anything else as it is."""
-    labels = np.asarray(to_host(y))
+    labels = np.asarray(to_host(y, "y"))
     if labels.ndim != 2:
         return y
     if labels.shape[1] == 1:

@@ -12,6 +12,7 @@ from skdiva._lazy import lazy_names
 if TYPE_CHECKING:
     from skdiva.features._columns import check_names as check_names
     from skdiva.features._columns import check_numbers as check_numbers
+    from skdiva.features._columns import plain_numbers as plain_numbers
     from skdiva.features._jacobian import JacobianFeaturizer
     from skdiva.features._kernel import KernelFeaturizer
     from skdiva.features._kernel_selection import SelectionTask as SelectionTask
@@ -27,6 +28,7 @@ __getattr__, __dir__ = lazy_names(
         "SelectionTask": "skdiva.features._kernel_selection",  # for the estimators
         "check_names": "skdiva.features._columns",  # for the estimators
         "check_numbers": "skdiva.features._columns",  # for the estimators
+        "plain_numbers": "skdiva.features._columns",  # for the data sets
         "replace_head": "skdiva.features.network",
     },
 )

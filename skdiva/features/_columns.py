@@ -12,7 +12,7 @@ from skdiva.arrays import (
     frame_numbers,
     has_categories,
     is_frame,
-    is_missing,
+    read_numbers,
     refuse_non_finite,
     take_rows,
     to_host,
@@ -274,11 +274,7 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
     ValueError
         If X is not such a table. If a value is not finite, the message names its place.
     """
-    given = X = to_host(X)
-    if isinstance(X, list | tuple):
-        X = np.asarray(X)
-    if isinstance(X, np.ndarray) and X.dtype.kind == "O":
-        X = np.where(np.vectorize(is_missing, otypes=[bool])(X), np.nan, X)
+    given = X = plain_numbers(X)
     checks: dict[str, Any] = {
         "ensure_all_finite": "allow-nan" if allow_nan else True,
         "dtype": "numeric",
@@ -294,3 +290,38 @@ def check_numbers(estimator: Any, X: Any, *, reset: bool, allow_nan: bool) -> np
     except ValueError:
         refuse_non_finite(given, allow_nan=allow_nan)
         raise
+
+
+def plain_numbers(X: Any) -> Any:
+    """Return rows of numbers with a plain dtype, if they are not in a dataframe.
+
+    Parameters
+    ----------
+    X : array-like or tensor
+        Anything that is neither a tensor, an array nor a list is returned unchanged.
+
+    Returns
+    -------
+    ndarray
+        With NaN for missing values and masked entries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X holds dates, times or objects other than numbers. The message names the first of these
+        objects.
+    """
+    X = to_host(X, "X")
+    if isinstance(X, list | tuple):
+        X = np.asarray(X)
+    if not isinstance(X, np.ndarray):
+        return X
+    if X.dtype.kind in "mM":
+        raise ValueError(
+            f"Expected numbers in X, got dates, times or durations (dtype {X.dtype}). Convert them "
+            "to numbers, such as days since the first one."
+        )
+    if X.dtype.kind != "O" or X.ndim < 2:
+        return X
+    columns = X.reshape(len(X), -1).T
+    return np.stack([read_numbers(c, j) for j, c in enumerate(columns)], axis=1).reshape(X.shape)

@@ -10,12 +10,14 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdiva._decorators import fit_context
 from skdiva.arrays import (
     has_categories,
     is_frame,
+    mean_one,
+    read_weight,
     refuse_non_finite,
     refuse_unread_rows,
     take_rows,
@@ -215,9 +217,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         dtype = choose_dtype(self.dtype, X, y)
         X = self._check_X(X, reset=True)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                to_host(sample_weight), X, dtype=np.float64, ensure_non_negative=True
-            )
+            sample_weight = mean_one(read_weight(sample_weight, _num_samples(X)))
         task = read_task(X, y, groups, device, self.task) if self.chooses else None
         return self.fit_checked(X, sample_weight, task, device, dtype)
 
@@ -308,6 +308,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         if gamma is not None:
             landmarks = columns.transform(take_rows(X, np.sort(order[:n_landmarks])), dtype)
             tensor = to_tensor(landmarks, device, dtype)
+            _require_memory(3 * len(tensor), len(tensor), tensor)
             distances = kernel_distances(kernel, tensor, tensor)
             projection = to_host(nystroem_projection(distances, gamma))
         self.kernel_, self.gamma_ = kernel, gamma
@@ -336,6 +337,7 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
         landmarks = to_tensor(self.landmarks_, self._device, self._dtype)
         projection = to_tensor(self.projection_, self._device, self._dtype)
+        _require_memory(len(X), projection.shape[1], landmarks)
         features = landmarks.new_empty((len(X), projection.shape[1]))
         for rows, block in self._columns.blocks(X, self._dtype):
             tensor = to_tensor(block, self._device, self._dtype)
@@ -380,6 +382,17 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         check_names(self, X, reset=reset)
         refuse_non_finite(X, allow_nan=True)
         return X
+
+
+def _require_memory(n_rows: int, n_columns: int, landmarks: Any) -> None:
+    from skdiva.loo.rows import require_memory
+
+    require_memory(
+        n_rows * n_columns * landmarks.dtype.itemsize,
+        landmarks.device,
+        f"Kernel features of {n_rows} rows and {n_columns} columns",
+        "Use a smaller n_components, or dtype='float32'.",
+    )
 
 
 def automatic_n_landmarks(n_rows: int, dtype: str) -> int:

@@ -15,7 +15,7 @@ from skdiva.arrays import Compute, take_rows, to_host, to_tensor
 from skdiva.features._columns import StandardizedColumns
 from skdiva.loo import ClassTargets, Problem, SquaredError, ValueTargets, choose_penalty
 from skdiva.loo.ridge import full_float32
-from skdiva.targets import read_target
+from skdiva.targets import read_codes, read_target
 
 _RESOLVED = 1e-7  # smaller eigenvalues, relative to the largest one, are rounding errors
 # Candidates for gamma times the number of columns that vary. Between two rows, the mean squared
@@ -94,10 +94,10 @@ def read_task(
             "chosen by how well it predicts y. Pass y, or set kernel and gamma."
         )
     labels, target = read_target(y, task=task)
-    check_consistent_length(X, labels, groups)
+    check_consistent_length(X, labels)
     targets = target.to_core(Compute(torch.device(device), "float64"))
     if groups is not None:
-        groups = to_tensor(np.unique(to_host(groups), return_inverse=True)[1], device, "int64")
+        groups = to_tensor(read_codes(groups, len(labels), "groups")[0], device, "int64")
     return SelectionTask(targets, groups)
 
 

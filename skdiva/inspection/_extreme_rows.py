@@ -20,6 +20,7 @@ from skdiva.inspection._images_and_tables import (
     grid_size,
     table_size,
 )
+from skdiva.targets import refuse_missing
 
 
 class ExtremeRowsDisplay(ABC):
@@ -55,7 +56,7 @@ class ExtremeRowsDisplay(ABC):
                 f"got {type(X).__name__} of shape {tuple(self.X.shape)}. "
                 "Pass the rows that the estimator was fitted on, in the same order."
             )
-        self.y = None if y is None else check_vector("y", y, n_samples)
+        self.y = None if y is None else check_vector("y", refuse_missing(y, "y"), n_samples)
         self.image_shape = image_shape
 
     def plot(

@@ -1,14 +1,17 @@
 """Leave-one-out by refitting, a slow reference implementation for tests and documentation.
 
-It shares no code with the closed form. Every model is a least-squares problem on stacked rows
-(sqrt(a_i) z_i above sqrt(alpha) I), solved by QR without forming a Gram matrix. Pass float64
-tensors.
+It shares no code with the closed form, except for the checks of the arguments. Every model is a
+least-squares problem on stacked rows (sqrt(a_i) z_i above sqrt(alpha) I), solved by QR without
+forming a Gram matrix. Pass float64 tensors.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from skdiva.loo.rows import check_weight, require_finite
 
 
 class RefittedRidge(NamedTuple):
@@ -153,6 +156,14 @@ def brute_force_derivative(
 
 def _models(features, values, sample_weight, alpha, fit_intercept, groups):
     """Yield the mask of the rows that are left out, and the model trained without them."""
+    require_finite(features, "features")
+    require_finite(values, "values")
+    check_weight(sample_weight, len(features))
+    if len(values) != len(features) or not 0 < alpha < math.inf:
+        raise ValueError(
+            f"Expected values for each of the {len(features)} rows and a positive, finite alpha, "
+            f"got {len(values)} rows of values and alpha={alpha}."
+        )
     if groups is None:
         groups = torch.arange(features.shape[0])
     for group in torch.unique(groups):

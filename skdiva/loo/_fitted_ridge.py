@@ -26,8 +26,10 @@ As a check, sum_j a_j dL/da_j = - alpha dL/dalpha, because the coefficients depe
 only.
 """
 
+import math
 from collections.abc import Callable
 from functools import cached_property, partial
+from numbers import Real
 from typing import NamedTuple, TypeVar, cast
 
 import torch
@@ -43,6 +45,7 @@ from skdiva.loo.ridge import (
     full_float32,
     in_sufficient_dtype,
 )
+from skdiva.loo.rows import check_weight
 
 _Results = TypeVar("_Results", bound=tuple)
 
@@ -82,6 +85,28 @@ class Evaluation(NamedTuple):
     intercept: Tensor
 
 
+def check_alpha(alpha: float) -> float:
+    """Return a penalty as a float.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a positive, finite number.
+    """
+    if isinstance(alpha, Tensor) and alpha.numel() == 1:
+        alpha = alpha.item()
+    if not isinstance(alpha, Real):
+        raise TypeError(
+            f"Expected alpha as a positive number, got {alpha!r}. Use choose_penalty to find one."
+        )
+    if not 0 < alpha < math.inf:
+        raise ValueError(
+            f"Expected alpha as a positive, finite number, got {alpha}. It is added to the "
+            "diagonal of the Gram matrix; use choose_penalty to find one."
+        )
+    return float(alpha)
+
+
 class FittedRidge:
     """A ridge problem factorized at given weights and penalty.
 
@@ -117,7 +142,8 @@ class FittedRidge:
 
     def __init__(self, problem: RidgeProblem, sample_weight: Tensor, alpha: float):
         # A copy, because results may be computed after the caller has changed the weights.
-        weight = problem.layout.arrange(sample_weight).clone()
+        weight = problem.layout.arrange(check_weight(sample_weight, problem.n_rows)).clone()
+        alpha = check_alpha(alpha)
         problem.layout.require_two_groups(weight)
         self.problem, self.alpha = problem, alpha
         self._factorize: Callable | None = partial(problem.smoother, weight, alpha)

@@ -108,8 +108,13 @@ def check_loss(loss: Loss) -> None:
     Raises
     ------
     TypeError
-        If a method is missing. The message names it.
+        If a method is missing, which the message names, or if ``loss`` is a class.
     """
+    if isinstance(loss, type):
+        raise TypeError(
+            f"loss must be an object with the methods value and derivative, got the class "
+            f"{loss.__name__}. Pass an instance, {loss.__name__}()."
+        )
     value, derivative = getattr(loss, "value", None), getattr(loss, "derivative", None)
     if not (callable(value) and callable(derivative)):
         methods = {"value": value, "derivative": derivative}
@@ -122,6 +127,65 @@ def check_loss(loss: Loss) -> None:
         )
 
 
+def call_loss(loss: Loss, method: str, predictions: Tensor, targets: Tensor) -> Tensor:
+    """Call a method of a loss and check what it returns.
+
+    Parameters
+    ----------
+    loss : Loss
+        If it is not one of this module, it gets copies of the arrays, which it may modify.
+    method : {"value", "derivative"}
+    predictions, targets : tensor of shape (m, k)
+
+    Returns
+    -------
+    tensor of shape (m,) or (m, k)
+        Without a graph.
+
+    Raises
+    ------
+    TypeError
+        If the result is not a dense tensor of float32 or float64.
+    ValueError
+        If it has another shape or device, or is not finite. The message names the loss.
+    """
+    arguments = predictions, targets
+    if type(loss) not in _BUILT_IN:
+        arguments = predictions.clone(), targets.clone()
+    result = getattr(loss, method)(*arguments)
+    name = f"{type(loss).__name__}.{method}"
+    kind = (result.dtype, result.layout) if isinstance(result, Tensor) else type(result).__name__
+    if kind not in _RESULTS:
+        raise TypeError(
+            f"{name} must return a dense tensor of float32 or float64, got {kind}. Compute it "
+            "from the given tensors with functions of torch."
+        )
+    result, shape = result.detach(), predictions.shape[: 1 if method == "value" else 2]
+    if result.shape != shape or result.device != predictions.device:
+        what = "one loss per row" if method == "value" else "one number per row and output"
+        raise ValueError(
+            f"{name} must return {what}, shape {tuple(shape)} on {predictions.device}; got shape "
+            f"{tuple(result.shape)} on {result.device}. Do not take the mean over the rows, and "
+            "keep the device of the predictions."
+        )
+    if len(result) and not bool(torch.isfinite(result.sum(dtype=torch.float64))):
+        _refuse_non_finite(name, result, predictions)
+    return result
+
+
+def _refuse_non_finite(name: str, result: Tensor, predictions: Tensor) -> None:
+    """Raise an error that names the first row with an entry that is not finite, if there is one."""
+    bad = ~torch.isfinite(result.reshape(len(result), -1)).all(dim=1)
+    if not bad.any():
+        return
+    row = int(bad.double().argmax())
+    raise ValueError(
+        f"{name} must return finite numbers, got {result[row].tolist()} for the predictions "
+        f"{predictions[row].tolist()}. Limit the loss or its arguments, or use a loss that is "
+        "defined for all predictions; if the predictions are too large, scale the targets."
+    )
+
+
 def row_losses(
     loss: Loss,
     predictions: Tensor,
@@ -130,7 +194,7 @@ def row_losses(
 ) -> Tensor:
     """Return the loss of every row, (m,)."""
     parts = [
-        loss.value(predictions[rows], targets.block(rows, predictions.dtype))
+        call_loss(loss, "value", predictions[rows], targets.block(rows, predictions.dtype))
         for rows in budget.slices(targets.n_rows)
     ]
     return torch.cat(parts)
@@ -156,23 +220,20 @@ def mean_loss(
 
     Raises
     ------
-    ValueError
-        If the loss returns arrays of the wrong shape.
+    TypeError, ValueError
+        If the loss does not return what it must, see `call_loss`.
     """
     weight = weight.double() / weight.double().sum()
     gradient = torch.empty_like(predictions)
     total = 0.0
     for rows in budget.slices(targets.n_rows):
         dense = targets.block(rows, predictions.dtype)
-        values = loss.value(predictions[rows], dense)
-        slopes = loss.derivative(predictions[rows], dense)
-        if values.shape != dense.shape[:1] or slopes.shape != dense.shape:
-            raise ValueError(
-                f"{type(loss).__name__}.value must return one loss per row, shape "
-                f"{tuple(dense.shape[:1])}, and derivative must return shape "
-                f"{tuple(dense.shape)}; got {tuple(values.shape)} and {tuple(slopes.shape)}."
-            )
+        values = call_loss(loss, "value", predictions[rows], dense)
         total += float(weight[rows] @ values.double())
-        gradient[rows] = slopes
+        gradient[rows] = call_loss(loss, "derivative", predictions[rows], dense)
         gradient[rows] *= weight[rows, None].to(predictions.dtype)
     return total, gradient
+
+
+_RESULTS = (torch.float32, torch.strided), (torch.float64, torch.strided)
+_BUILT_IN = (SquaredError, ScaledSquaredError, LogLoss)  # which leave their arguments unchanged

@@ -30,7 +30,7 @@ from skdiva.loo.ridge import (
     weighted_moment,
     weighted_target_mean,
 )
-from skdiva.loo.rows import Block, Layout, RowBlocks
+from skdiva.loo.rows import Block, Layout, RowBlocks, check_weight
 
 # Exponents of ten, relative to the mean eigenvalue.
 _GRID = (-4.0, 2.0)
@@ -241,6 +241,7 @@ def _write_rotated(center: Tensor, rotation: Tensor, features: Tensor, out: Tens
 class SpectralProblem(Protocol):
     """Protocol of a problem whose penalty can be chosen; see `RidgeProblem`."""
 
+    n_rows: int
     layout: Layout
     dtype: torch.dtype
 
@@ -273,7 +274,7 @@ def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
     ValueError
         If no penalty on the grid gives usable leave-one-out predictions.
     """
-    weight = problem.layout.arrange(sample_weight)
+    weight = problem.layout.arrange(check_weight(sample_weight, problem.n_rows))
     problem.layout.require_two_groups(weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
         penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype])

@@ -21,7 +21,17 @@ from skdiva.loo.ridge import (
     PrimalSmoother,
     Smoother,
 )
-from skdiva.loo.rows import Budget, RowSource, SourceBlocks, as_row_source, make_layout
+from skdiva.loo.rows import (
+    Budget,
+    RowSource,
+    SourceBlocks,
+    as_row_source,
+    check_weight,
+    make_layout,
+    require_memory,
+)
+
+_MATRICES = 4  # of the smaller side squared, which an evaluation holds at the same time
 
 _MOST_ROWS = 4096  # of the n x (p + n) matrix of an orthogonal decomposition
 
@@ -81,16 +91,17 @@ class RidgeProblem(ABC):
                 f"Expected one target for each of the {n_rows} rows of features, got "
                 f"{targets.n_rows} targets. Pass features and targets of the same rows."
             )
+        targets.check()
         self.n_rows, self.dtype, self.device = n_rows, dtype, device
         self.loss, self.fit_intercept, self.budget = loss, fit_intercept, budget
         self.layout = make_layout(n_rows, budget.rows(n_columns, device, dtype.itemsize), groups)
         order = self.layout.order
         self.targets = targets if order is None else targets.select(order)
         self.row_targets = self.targets
-        if validation_weight is None:
-            validation_weight = torch.ones(n_rows, dtype=dtype, device=device)
-        self.validation_weight = self.layout.arrange(validation_weight)
-        self.validation = validation
+        self.validation_weight = torch.ones(n_rows, dtype=dtype, device=device)
+        if validation_weight is not None:
+            self.validation_weight = self._checked_weight(validation_weight)
+        self.validation = None if validation is None else self._checked_validation(validation)
 
     def replace(
         self,
@@ -118,10 +129,32 @@ class RidgeProblem(ABC):
             check_loss(loss)
             problem.loss = loss
         if validation_weight is not None:
-            problem.validation_weight = self.layout.arrange(validation_weight)
+            problem.validation_weight = self._checked_weight(validation_weight)
         if validation is not None:
-            problem.validation = validation
+            problem.validation = self._checked_validation(validation)
         return problem
+
+    def _checked_weight(self, validation_weight: Tensor) -> Tensor:
+        """Return validation weights in visiting order."""
+        weight = check_weight(validation_weight, self.n_rows, "validation_weight")
+        if not weight.any():
+            raise ValueError(
+                "validation_weight is zero for all rows, so that there is no loss. Give some rows "
+                "a positive weight, or pass a validation set."
+            )
+        return self.layout.arrange(weight)
+
+    def _checked_validation(self, validation: tuple) -> tuple:
+        """Return the validation set, unless its targets do not match those of the rows."""
+        _, targets = validation
+        targets.check()
+        if targets.n_outputs != self.targets.n_outputs or targets.n_rows < 1:
+            raise ValueError(
+                f"Expected a validation set with {self.targets.n_outputs} outputs and at least one "
+                f"row, got {targets.n_outputs} outputs and {targets.n_rows} rows. Pass targets "
+                "like those of the problem."
+            )
+        return validation
 
     @abstractmethod
     def smoother(self, sample_weight: Tensor, alpha: float, dtype: torch.dtype) -> Smoother:
@@ -198,6 +231,14 @@ class Problem(RidgeProblem):
         budget: Budget = Budget(),  # noqa: B008 - it is frozen
     ):
         self.rows = rows = as_row_source(features)
+        smaller = min(rows.n_rows, rows.n_columns)
+        require_memory(
+            _MATRICES * smaller**2 * rows.dtype.itemsize,
+            rows.device,
+            f"The {smaller} x {smaller} matrices of a ridge model of {rows.n_rows} rows and "
+            f"{rows.n_columns} columns",
+            "Reduce the number of columns, for example by a random projection, or use fewer rows.",
+        )
         super().__init__(
             rows.n_rows, rows.n_columns, rows.dtype, rows.device, targets,
             loss=loss, fit_intercept=fit_intercept, validation_weight=validation_weight,
@@ -240,6 +281,18 @@ class Problem(RidgeProblem):
             self.fit_intercept,
             self.validation,
         )
+
+    def _checked_validation(self, validation: tuple) -> tuple:
+        """Return the validation set, unless it does not match the rows."""
+        features, targets = validation
+        rows = as_row_source(features)
+        if rows.shape != (targets.n_rows, self.rows.n_columns):
+            raise ValueError(
+                f"Expected validation features of shape ({targets.n_rows}, "
+                f"{self.rows.n_columns}), got {rows.shape}. Pass one row per target, with the "
+                "columns of the features."
+            )
+        return super()._checked_validation(validation)
 
     @property
     def validation_rows(self) -> Tensor:

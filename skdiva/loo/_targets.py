@@ -9,6 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from skdiva.loo.rows import require_finite
+
 
 class Targets(ABC):
     """Targets of n rows and k outputs.
@@ -22,7 +24,20 @@ class Targets(ABC):
 
     def __init__(self, n_rows: int, n_outputs: int, initial_outputs: Tensor | None):
         self.n_rows, self.n_outputs = n_rows, n_outputs
+        if initial_outputs is not None:
+            _require_tensor(initial_outputs, "initial_outputs", 2, "of floats")
+            if initial_outputs.shape != (n_rows, n_outputs):
+                raise ValueError(
+                    f"Expected initial_outputs of shape ({n_rows}, {n_outputs}), got "
+                    f"{tuple(initial_outputs.shape)}. Pass one row per target and one column per "
+                    "output."
+                )
         self.initial_outputs = initial_outputs
+
+    def check(self) -> None:
+        """Raise a ValueError if a target or an initial output is not valid."""
+        if self.initial_outputs is not None:
+            require_finite(self.initial_outputs, "initial_outputs")
 
     @abstractmethod
     def block(self, rows: slice | Tensor, dtype: torch.dtype) -> Tensor:
@@ -73,8 +88,21 @@ class ClassTargets(Targets):
     """
 
     def __init__(self, labels: Tensor, n_outputs: int, initial_outputs: Tensor | None = None):
+        _require_tensor(labels, "labels", 1, "of int64 codes")
         super().__init__(labels.shape[0], n_outputs, initial_outputs)
         self.labels = labels
+
+    def check(self) -> None:
+        """Raise a ValueError if a label or an initial output is not valid."""
+        super().check()
+        if self.n_rows and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < (
+            self.n_outputs
+        ):
+            raise ValueError(
+                f"Expected labels as codes from 0 to {self.n_outputs - 1}, got codes from "
+                f"{int(self.labels.min())} to {int(self.labels.max())}. Number the classes, for "
+                "example with torch.unique(labels, return_inverse=True)."
+            )
 
     def block(self, rows: slice | Tensor, dtype: torch.dtype) -> Tensor:
         """Return one-hot targets (m, k) of some rows."""
@@ -109,8 +137,14 @@ class ValueTargets(Targets):
     """
 
     def __init__(self, values: Tensor, initial_outputs: Tensor | None = None):
+        _require_tensor(values, "values", 2, "of numbers")
         super().__init__(values.shape[0], values.shape[1], initial_outputs)
         self.values = values
+
+    def check(self) -> None:
+        """Raise a ValueError if a target or an initial output is not valid."""
+        super().check()
+        require_finite(self.values, "values of the targets")
 
     def block(self, rows: slice | Tensor, dtype: torch.dtype) -> Tensor:
         """Return targets (m, k) of some rows, in ``dtype`` or their own dtype if it is wider."""
@@ -126,3 +160,17 @@ class ValueTargets(Targets):
         """Return these targets followed by others."""
         values = torch.cat([part.values for part in (self, *others)])
         return ValueTargets(values, self._joined_initial(others))
+
+
+def _require_tensor(array: Tensor, name: str, n_dimensions: int, what: str) -> None:
+    found = type(array).__name__
+    if isinstance(array, Tensor):
+        right = array.ndim == n_dimensions and array.layout == torch.strided and not array.is_meta
+        codes = array.dtype == torch.int64 or what != "of int64 codes"
+        if right and codes and not array.is_complex():
+            return
+        found = f"one of shape {tuple(array.shape)}, {array.dtype}, {array.layout}"
+    raise TypeError(
+        f"Expected {name} as a dense tensor {what} with {n_dimensions} dimension(s), got {found}. "
+        "Convert it with torch.as_tensor."
+    )

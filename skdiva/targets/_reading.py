@@ -11,7 +11,7 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_array, column_or_1d
 
-from skdiva.arrays import is_categorical, is_missing, to_host
+from skdiva.arrays import is_categorical, is_missing, one_per_row, to_host
 from skdiva.targets._numbers import plain_dtype, read_numbers
 from skdiva.targets._target import Target
 
@@ -201,22 +201,48 @@ def _encode_classes(values: np.ndarray, categorical: bool) -> tuple[np.ndarray, 
             f"such as {labels[labels != np.floor(labels)][0]}. Use a regressor or "
             "task='regression', or convert classes to strings."
         )
-    encoder = LabelEncoder()
-    try:
-        codes = encoder.fit_transform(labels).astype(np.int64, copy=False)
-    except TypeError as error:
-        kinds = sorted({type(label).__name__ for label in labels})
-        raise ValueError(
-            f"Expected labels of one type in y, got a mixture of {kinds}. Convert them to one "
-            "type, for example with str."
-        ) from error
-    if len(encoder.classes_) < 2:
+    classes, codes = _unique_labels(labels, "y")
+    if len(classes) < 2:
         raise ValueError(
             "Expected y with at least two classes, got only one class: "
-            f"{encoder.classes_.tolist()[0]!r}. Nothing can be learned from one class; add "
+            f"{classes.tolist()[0]!r}. Nothing can be learned from one class; add "
             "rows of another class."
         )
-    return labels, ClassLabels(encoder.classes_, codes)
+    return labels, ClassLabels(classes, codes)
+
+
+def read_codes(labels: Any, n_rows: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the integer codes (n,) of groups or sources in any container, and the sorted labels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is not one label per row, if labels are missing, or if they are of several types.
+    """
+    values = one_per_row(refuse_missing(labels, name), n_rows, name, "label")
+    names, codes = _unique_labels(values, name)
+    return codes, names
+
+
+def _unique_labels(labels: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sorted different labels and the position (n,) of every label among them.
+
+    Raises
+    ------
+    ValueError
+        If the labels are of several types, or of a type that has no order, such as tuples.
+    """
+    encoder = LabelEncoder()
+    try:
+        codes = encoder.fit_transform(labels)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in labels})
+        found = f"a mixture of {kinds}" if len(kinds) > 1 else f"objects of type {kinds[0]}"
+        raise ValueError(
+            f"Expected labels of one type in {name}, got {found}. Convert them to one type, for "
+            "example with str."
+        ) from error
+    return encoder.classes_, codes.astype(np.int64, copy=False)
 
 
 def read_labels(y: Any, name: str = "y") -> np.ndarray:
@@ -234,11 +260,33 @@ def read_values(y: Any, name: str = "y") -> np.ndarray:
     """
     if y is None:
         raise ValueError(f"Expected labels in {name}, got None. Pass one label per row.")
-    values = np.asarray(to_host(y))
+    values = _as_array(y, name)
     if values.dtype.kind in "OMmc":
         _refuse_other_kinds(values, name)
     values = refuse_missing(values, name)
     return plain_dtype(values) if values.dtype.kind == "O" else values
+
+
+def _as_array(labels: Any, name: str) -> np.ndarray:
+    """Return labels in any container as an array.
+
+    Raises
+    ------
+    TypeError
+        If it is no container of labels, such as a set, a generator or a sparse array.
+    """
+    values = np.asarray(to_host(labels, name))
+    if values.ndim == 0:
+        raise TypeError(
+            f"Expected one label per row in {name}, got a single {type(labels).__name__}. Pass an "
+            "array, a list or a column of a dataframe; convert sparse arrays with .toarray()."
+        )
+    if values.dtype.kind in "US" and isinstance(labels, list | tuple):
+        # NumPy turns the numbers, and NaN, in a list of strings into strings.
+        objects = np.asarray(labels, dtype=object)
+        if not all(isinstance(label, str | bytes) for label in objects.flat):
+            return objects
+    return values
 
 
 def _refuse_other_kinds(values: np.ndarray, name: str) -> None:
@@ -259,8 +307,8 @@ def _refuse_other_kinds(values: np.ndarray, name: str) -> None:
 
 def refuse_missing(labels: Any, name: str) -> np.ndarray:
     """Return labels as an array; missing labels are an error."""
-    labels = np.asarray(to_host(labels))
-    if labels.dtype.kind in "fOMm" and labels.ndim:
+    labels = _as_array(labels, name)
+    if labels.dtype.kind in "fOMm":
         if labels.dtype.kind == "O":
             missing = np.array([is_missing(label) for label in labels.flat])
         else:

@@ -113,3 +113,19 @@ def test_two_columns():
 def test_kind(kind, message):
     with pytest.raises(ValueError, match=message):
         flip_labels([0, 1], 0.5, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        ([0.0, np.nan] * 4, ValueError, "Input y contains NaN, first in row 1"),
+        (["a", None] * 4, ValueError, "Input y contains None or NaN, first in row 1"),
+        (["a", "b", np.nan, "a"], ValueError, "Input y contains None or NaN, first in row 2"),
+        (np.ma.array([0, 1, 0, 1], mask=[0, 0, 0, 1]), ValueError, "Input y contains NaN.* row 3"),
+        ([1, "a"] * 4, ValueError, "one type in y, got a mixture of"),
+        ({0, 1}, TypeError, "one label per row in y, got a single set"),
+    ],
+)
+def test_labels_that_are_none(y, error, message):
+    with pytest.raises(error, match=message):
+        flip_labels(y)

@@ -97,5 +97,19 @@ def test_bad_size(size):
 
 
 def test_bad_shift():
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="site must hold one label per row of X: expected 1000"):
         shift_sites(X, Y[:10])
+
+
+@pytest.mark.parametrize(
+    ("rows", "site", "message"),
+    [
+        (np.ma.array(X, mask=X > 5), Y, "Input X contains NaN"),
+        (X.astype("datetime64[D]"), Y, "Expected numbers in X, got dates"),
+        (X, np.where(Y == 3, np.nan, Y), "Input site contains NaN, first in row 3"),
+        (X, [None, "a"] * 500, "Input site contains None or NaN, first in row 0"),
+    ],
+)
+def test_values_that_are_missing(rows, site, message):
+    with pytest.raises(ValueError, match=message):
+        shift_sites(rows, site)

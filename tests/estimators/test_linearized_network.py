@@ -146,5 +146,5 @@ def test_too_many_rows_for_memory():
     network = nn.Sequential(nn.Linear(4, 50_000), nn.Tanh(), nn.Linear(50_000, K)).double()
     X, y = np.random.default_rng(0).normal(size=(100_000, 4)), np.arange(100_000) % K
     featurizer = JacobianFeaturizer(network, parameters="all", outputs="each")
-    with pytest.raises(ValueError, match=r"inner products of 300000 rows, .* n_components"):
+    with pytest.raises(MemoryError, match=r"inner products of 300000 rows, .* n_components"):
         DivaOutlierDetector(featurizer=featurizer).fit(X, y)

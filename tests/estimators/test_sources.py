@@ -203,7 +203,7 @@ BAD = {
     "NaN": ({"validation_weight": np.r_[np.nan, np.ones(79)]}, "finite numbers.*got nan"),
     "all zero": (
         {"validation_weight": np.zeros(80)},
-        "zero for all rows, so that there is no loss",
+        "validation_weight is zero for all rows",
     ),
     "too short": ({"validation_weight": np.ones(79)}, "expected 80, got 79"),
     "two columns": ({"validation_weight": np.ones((80, 2))}, "1d array"),

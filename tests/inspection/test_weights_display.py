@@ -180,6 +180,7 @@ def test_long_labels_are_cut():
             r"6 numbers in sample_weight, got ndarray of shape \(6,\)",
         ),
         ({"X": csr_array(np.eye(6))}, r"X must be dense .*got csr_array of shape \(6, 6\)"),
+        ({"y": [0, 1, None, 0, 1, 1]}, "Input y contains None or NaN, first in row 2"),
         ({"y": [1, 2]}, r"y must have shape \(6,\), got \(2,\)"),
         (
             {"sample_weight": [1.0], "X": IMAGES[:1]},

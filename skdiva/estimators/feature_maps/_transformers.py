@@ -9,9 +9,9 @@ from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
-from sklearn.utils.validation import _num_samples, check_array
+from sklearn.utils.validation import _num_samples
 
-from skdiva.arrays import is_tensor, to_host
+from skdiva.arrays import is_tensor, read_output, to_host
 from skdiva.estimators._inputs import TrainingData
 from skdiva.estimators.feature_maps._maps import FeatureMap, LazyFeatures
 from skdiva.targets import set_task
@@ -45,12 +45,13 @@ class _TransformerMap(FeatureMap):
         """Return the outputs of the network before training, if the transformer has any."""
         if not hasattr(self.featurizer, "initial_outputs"):
             return None
-        outputs = self.featurizer.initial_outputs(X)
-        if len(outputs.shape) != 2 or outputs.shape[1] != n_outputs:
+        name, shape = f"{self._name}.initial_outputs", (_num_samples(X), n_outputs)
+        outputs = read_output(self.featurizer.initial_outputs(X), name)
+        if tuple(outputs.shape) != shape:
             raise ValueError(
-                f"{self._name}.initial_outputs(X) must return one column per class or target, "
-                f"shape (n, {n_outputs}); got shape {tuple(outputs.shape)}. Give the backbone "
-                "that many outputs."
+                f"{name}(X) must return one row per row of X and one column per class or target, "
+                f"shape {shape}; got shape {tuple(outputs.shape)}. Give the backbone that many "
+                "outputs."
             )
         return outputs
 
@@ -72,11 +73,7 @@ class _TransformerMap(FeatureMap):
         return type(self.featurizer).__name__
 
     def _checked(self, features: Any, X: Any) -> Any:
-        if not is_tensor(features):
-            features = check_array(
-                features, accept_sparse="csr", dtype="numeric", ensure_2d=False, allow_nd=True,
-                input_name="features", estimator=self._name,
-            )  # fmt: skip
+        features = read_output(features, f"{self._name}.transform", accept_sparse="csr")
         n_rows = _num_samples(X)
         if features.ndim not in (2, 3) or features.shape[0] != n_rows:
             raise ValueError(
@@ -174,20 +171,20 @@ class LinearizedFeatures(_TransformerMap):
 
     def _tiles(self, parts: tuple, n_samples: list[int], itemsize: int, device: Any) -> Iterable:
         """Yield columns of the Jacobians of training and validation rows, tile by tile."""
-        from skdiva.loo.rows import free_bytes
+        from skdiva.loo.rows import free_bytes, require_memory
 
         n_rows = n_samples[0] * self._n_outputs
         needed = _MATRICES * n_rows * sum(n_samples) * self._n_outputs * itemsize
-        free = free_bytes(device)
-        if needed > free:
-            raise ValueError(
-                f"The full linearization of {self._n_outputs} outputs needs the inner products of "
-                f"{n_rows} rows, about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free. "
-                "Project the Jacobians with n_components=... of the featurizer, or use "
-                "outputs='random' or parameters='last'."
-            )
+        require_memory(
+            needed,
+            device,
+            f"The inner products of {n_rows} rows, for the full linearization of "
+            f"{self._n_outputs} outputs,",
+            "Project the Jacobians with n_components=... of the featurizer, or use "
+            "outputs='random' or parameters='last'.",
+        )
         column_bytes = [n * self._n_outputs * itemsize for n in n_samples]
-        width = max(int(_TILE_SHARE * free) // sum(column_bytes), 1)
+        width = max(int(_TILE_SHARE * free_bytes(device)) // sum(column_bytes), 1)
         tiles = [
             self.featurizer.jacobian_tiles(part, width * size)
             for part, size in zip(parts, column_bytes, strict=False)

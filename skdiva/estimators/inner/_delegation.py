@@ -19,10 +19,10 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
     process_routing,
 )
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skdiva._decorators import available_if
-from skdiva.arrays import in_memory, to_host
+from skdiva.arrays import in_memory, read_weight, to_host
 from skdiva.estimators.inner._sample_weight import predicts
 
 _DELEGATED = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score")
@@ -152,8 +152,8 @@ class DelegationMixin(MetaEstimatorMixin):
             Score, as the trained estimator defines it.
         """
         if sample_weight is not None:
-            params |= self._score_weight(sample_weight)
-        return self._delegate("score", X, to_host(y), **params)
+            params |= self._score_weight(read_weight(sample_weight, _num_samples(y)))
+        return self._delegate("score", X, to_host(y, "y"), **params)
 
     def _delegate(self, method: str, X: Any, *y: Any, **params: Any) -> Any:
         check_is_fitted(self)
@@ -161,9 +161,9 @@ class DelegationMixin(MetaEstimatorMixin):
             params = getattr(process_routing(self, method, **params).estimator, method)
         elif method != "score":
             _raise_for_params(params, self, method)
-        return getattr(self.estimator_, method)(to_host(in_memory(X)), *y, **params)
+        return getattr(self.estimator_, method)(to_host(in_memory(X), "X"), *y, **params)
 
-    def _score_weight(self, sample_weight: ArrayLike) -> dict[str, Any]:
+    def _score_weight(self, sample_weight: np.ndarray) -> dict[str, Any]:
         """Return the argument for weights of the inner `score`; empty if it takes none."""
         check_is_fitted(self)
         if _routing_enabled() or "sample_weight" in signature(self.estimator_.score).parameters:

@@ -17,7 +17,7 @@ from skdiva.features.network._frozen import FrozenNetwork
 from skdiva.features.network._projection import FoldedProjection
 from skdiva.features.network._row_sources import NetworkRows
 from skdiva.features.network.gradients import PerSampleGradients
-from skdiva.loo.rows import free_bytes
+from skdiva.loo.rows import require_memory
 
 
 class ExtractorConfig(NamedTuple):
@@ -209,13 +209,12 @@ class NetworkExtractor:
         if rows.n_rows is None:
             return
         shape = (rows.n_rows, *([self.n_outputs] * self.config.per_output), self.n_features)
-        needed, free = rows.n_rows * self._row_bytes, free_bytes(device)
-        if needed > free:
-            raise ValueError(
-                f"expected features that fit in memory; got shape {shape}, "
-                f"{needed / 2**30:.1f} GiB, but only {free / 2**30:.1f} GiB are free. Set "
-                "n_components=, the number of columns to project to, or choose fewer parameters=."
-            )
+        require_memory(
+            rows.n_rows * self._row_bytes,
+            device,
+            f"Features of shape {shape}",
+            "Set n_components=, the number of columns to project to, or choose fewer parameters=.",
+        )
 
     @property
     def _itemsize(self) -> int:

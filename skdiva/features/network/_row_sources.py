@@ -10,7 +10,16 @@ import torch
 from sklearn.utils.validation import check_array, validate_data
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
-from skdiva.arrays import all_finite, choose_device, is_tensor, to_host, without_graph
+from skdiva.arrays import (
+    all_finite,
+    choose_device,
+    frame_numbers,
+    is_frame,
+    is_tensor,
+    to_host,
+    without_graph,
+)
+from skdiva.features._columns import plain_numbers
 from skdiva.features.network._batch import map_tensors, n_rows, take_rows
 
 _MOST_DIMENSIONS = 4
@@ -159,17 +168,18 @@ def read_rows(
     Raises
     ------
     TypeError
-        If X is sparse.
+        If X is sparse, or a tensor that is nested, quantized or on the device "meta".
     ValueError
         If X contains anything but finite numbers, or has another shape.
     """
     if isinstance(X, Dataset | IterableDataset | DataLoader):
         return StreamedRows(X)
     if is_tensor(X):
-        array = _check_tensor(X, n_least)
+        array = _check_tensor(without_graph(X, "X"), n_least)
     else:
+        numbers = frame_numbers(X) if is_frame(X) else plain_numbers(X)
         array = check_array(
-            X, dtype="numeric", allow_nd=True, ensure_min_samples=n_least,
+            numbers, dtype="numeric", allow_nd=True, ensure_min_samples=n_least,
             input_name="X", estimator=estimator,
         )  # fmt: skip
     if array.ndim > _MOST_DIMENSIONS:
@@ -253,10 +263,8 @@ def _check_tensor(X: torch.Tensor, n_least: int) -> torch.Tensor:
             f"expected a tensor with 2 to {_MOST_DIMENSIONS} dimensions and at least {n_least} "
             f"rows; got shape {tuple(X.shape)}. Pass a single row as X[None]."
         )
-    if X.is_complex() or X.layout is not torch.strided:
-        raise ValueError(
-            f"expected a dense tensor of real numbers; got {X.dtype}, {X.layout}. Convert it."
-        )
+    if X.is_complex():
+        raise ValueError(f"expected a tensor of real numbers; got {X.dtype}. Convert it.")
     if X.is_floating_point() and not all_finite(X):
         raise ValueError(
             "Input X contains NaN or infinity; expected finite numbers. Impute or drop such rows."

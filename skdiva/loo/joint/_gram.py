@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from skdiva.loo.ridge import add_symmetric_product
+from skdiva.loo.rows import require_memory
 
+_MATRICES = 3  # of the size of the inner products are held while they are factorized
 _COLUMNS = 2048  # number of columns centered at a time, which keeps the copy small
 
 
@@ -57,6 +59,8 @@ class JointGram(NamedTuple):
         ------
         ValueError
             If there are no columns.
+        MemoryError
+            If the memory does not suffice.
         """
         train = across = None
         n_outputs = 0
@@ -67,6 +71,12 @@ class JointGram(NamedTuple):
             part = part.flatten(0, 1)
             rows, others = part[: n_train * n_outputs], part[n_train * n_outputs :]
             if train is None or across is None:
+                require_memory(
+                    _MATRICES * len(part) * len(rows) * part.dtype.itemsize,
+                    part.device,
+                    f"The inner products of {len(rows)} rows, one for every sample and output,",
+                    "Use fewer samples, or project the features to fewer columns than that.",
+                )
                 train = rows.new_zeros((len(rows), len(rows)))
                 across = rows.new_zeros((len(others), len(rows)))
             add_symmetric_product(train, rows.T, rows.T)

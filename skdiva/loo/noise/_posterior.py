@@ -117,7 +117,17 @@ def expected_f1_threshold(probability: Tensor) -> float:
     float
         Threshold, at least 0.1. Rows with a larger probability are predicted to be positive; rows
         with a probability equal to it are not.
+
+    Raises
+    ------
+    ValueError
+        If a probability is not a number from 0 to 1.
     """
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ValueError(
+            "Expected probabilities from 0 to 1, got numbers from "
+            f"{float(probability.min()):g} to {float(probability.max()):g}. Clip or scale them."
+        )
     ordered = probability.double().sort(descending=True).values
     n_rows = torch.arange(1, len(ordered) + 1, device=ordered.device)
     expected = 2 * ordered.cumsum(0) / (n_rows + ordered.sum())
@@ -189,7 +199,7 @@ def label_signal(outputs: Tensor, labels: Tensor, sample_weight: Tensor) -> Labe
     error_of_shares = float(weight @ chance_error) / n_rows
     significance = 0.0
     if gain >= _LEAST_GAIN * error_of_shares:
-        significance = total / math.sqrt(float(weight.square() @ variance))
+        significance = total / math.sqrt(max(float(weight.square() @ variance), _TINY))
     return LabelSignal(significance, error_of_shares - gain / n_rows, error_of_shares)
 
 

@@ -25,7 +25,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skdiva.loo._targets import ClassTargets
 from skdiva.loo.noise._posterior import LabelPosterior
+from skdiva.loo.rows import check_weight, require_finite
 
 # These constants were chosen on data sets that are not reported in benchmarks/results.
 AMBIGUITY = 0.2
@@ -124,8 +126,11 @@ class TransitionNoise:
         -------
         TransitionPosterior
         """
+        require_finite(outputs, "outputs")
         if sample_weight is None:
             sample_weight = outputs.new_ones(len(labels))
+        check_weight(sample_weight, len(outputs))
+        ClassTargets(labels, outputs.shape[1]).check()
         labeled = sample_rows(outputs, labels, sample_weight, self.max_rows, self.max_elements)
         sharpness, clean_sharpness, offset, rate, likelihood = _fit_rate(labeled)
         transition = _even(rate, outputs.shape[1], outputs.device)

@@ -33,6 +33,7 @@ class PoolBlocks:
                 f"Expected one target for each of the {self.n_rows} rows of the pool, got "
                 f"{targets.n_rows}. Pass features and targets of the same rows."
             )
+        targets.check()
         dtype = self.rows.dtype
         self._step = budget.rows(self.rows.n_columns, self.rows.device, dtype.itemsize)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skdiva.loo._fitted_ridge import FittedRidge
+from skdiva.loo._fitted_ridge import FittedRidge, check_alpha
 from skdiva.loo._problem import Problem
 from skdiva.loo._targets import Targets
 from skdiva.loo.pool._blocks import PoolBlocks
@@ -230,6 +230,7 @@ class _GrowingCore:
         weight = torch.ones(problem.n_rows, dtype=problem.dtype, device=problem.device)
         problem.layout.require_two_groups(weight)
         rows = problem.row_blocks(dtype)
+        alpha = check_alpha(alpha)
         core = PrimalSmoother(rows, weight, alpha, problem.fit_intercept)
         self.problem, self.alpha = problem, alpha
         features, targets = pool

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skdiva.loo._losses import Loss
+from skdiva.loo._losses import Loss, call_loss
 from skdiva.loo.pool._blocks import PoolBlocks
 from skdiva.loo.pool._updated_smoother import UpdatedSmoother
 from skdiva.loo.ridge import (
@@ -77,8 +77,9 @@ def pool_objective(
         loo_residuals = residuals / left_out[:, None]
         dense = targets.block(slice(None), residuals.dtype)
         predictions = dense + loo_residuals
-        total += float(loss.value(predictions, dense).double().sum())
-        gradient = loss.derivative(predictions, dense).to(residuals.dtype) / left_out[:, None]
+        total += float(call_loss(loss, "value", predictions, dense).double().sum())
+        gradient = call_loss(loss, "derivative", predictions, dense).to(residuals.dtype)
+        gradient = gradient / left_out[:, None]
         first.addmm_(whitened.T, gradient)
         agreement = torch.linalg.vecdot(gradient, loo_residuals)
         trained = whitened[inside]
@@ -98,5 +99,5 @@ def pool_loss(pool: PoolBlocks, loss: Loss, smoother: UpdatedSmoother, added: Te
         residuals = smoother.new_residuals(features, targets)
         residuals[inside] /= left_out[:, None]
         dense = targets.block(slice(None), residuals.dtype)
-        total += float(loss.value(dense + residuals, dense).double().sum())
+        total += float(call_loss(loss, "value", dense + residuals, dense).double().sum())
     return total

@@ -10,9 +10,11 @@ from skdiva.loo.rows._layout import (
     Block,
     Budget,
     Layout,
+    check_weight,
     free_bytes,
     is_out_of_memory,
     make_layout,
+    require_memory,
 )
 from skdiva.loo.rows._source import (
     InMemoryRows,
@@ -22,6 +24,7 @@ from skdiva.loo.rows._source import (
     as_row_source,
     read_all,
     read_rows,
+    require_finite,
 )
 
 __all__ = [
@@ -33,9 +36,12 @@ __all__ = [
     "RowSource",
     "SourceBlocks",
     "as_row_source",
+    "check_weight",
     "free_bytes",
     "is_out_of_memory",
     "make_layout",
     "read_all",
     "read_rows",
+    "require_finite",
+    "require_memory",
 ]

@@ -21,6 +21,7 @@ _CUDA_BLOCK_SHARE = 0.02  # share of the free memory
 _LEAST_ROWS, _MOST_ROWS = 2**8, 2**16  # rows of a block; the upper limit is for CPUs only
 _CPU_KEPT_BYTES = 2**29
 _CUDA_KEPT_SHARE = 0.25  # share of the free memory
+_ALWAYS_FREE = 2**27  # bytes for which the free memory is not asked for
 _UNKNOWN = 4 * 2**30  # free bytes assumed if the system does not report them
 # Parts of error messages of torch on Windows and Linux, and of CUDA libraries.
 _OUT_OF_MEMORY = "not enough memory", "can't allocate memory", "ALLOC_FAILED"
@@ -129,6 +130,80 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(part in str(error) for part in _OUT_OF_MEMORY)
+
+
+def check_weight(weight: Tensor, n_rows: int, name: str = "sample_weight") -> Tensor:
+    """Return weights (n,) without a graph.
+
+    Raises
+    ------
+    TypeError
+        If they are no dense tensor of real numbers.
+    ValueError
+        If there is not one for every row, or if one is negative or not finite.
+    """
+    if not isinstance(weight, Tensor) or weight.layout != torch.strided or weight.is_complex():
+        raise TypeError(
+            f"Expected {name} as a dense tensor of shape ({n_rows},), got a "
+            f"{type(weight).__name__}. Convert it with torch.as_tensor."
+        )
+    if weight.shape != (n_rows,) or weight.is_meta:
+        raise ValueError(
+            f"Expected one {name} for each of the {n_rows} rows, got shape {tuple(weight.shape)} "
+            f"on {weight.device}. Pass a tensor of shape ({n_rows},)."
+        )
+    right = (weight >= 0) & (weight < torch.inf)
+    if not right.all():
+        row = int((~right).double().argmax())
+        raise ValueError(
+            f"Expected finite weights that are not negative as {name}, got {weight[row].item()} "
+            f"in row {row}. Use 0 for rows that are not to count."
+        )
+    return weight.detach()
+
+
+def check_groups(groups: Tensor, n_rows: int) -> None:
+    """Raise an error unless ``groups`` holds an int64 code that is not negative for every row."""
+    if not isinstance(groups, Tensor) or groups.dtype != torch.int64:
+        found = groups.dtype if isinstance(groups, Tensor) else type(groups).__name__
+        raise TypeError(
+            f"Expected groups as an int64 tensor of codes, got {found}. Number the groups, for "
+            "example with torch.unique(groups, return_inverse=True)."
+        )
+    if groups.shape != (n_rows,) or (n_rows and int(groups.min()) < 0):
+        raise ValueError(
+            f"Expected one code that is not negative for each of the {n_rows} rows in groups, got "
+            f"shape {tuple(groups.shape)}"
+            + (f" and the code {int(groups.min())}" if groups.numel() else "")
+            + ". Number the groups from zero."
+        )
+
+
+def require_memory(n_bytes: int, device: torch.device, what: str, remedy: str) -> None:
+    """Raise an error if a computation needs more memory than is free on a device.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Bytes that the computation holds at the same time.
+    device : torch.device
+    what : str
+        Description of the matrices, for the message.
+    remedy : str
+        Sentence that says what to do.
+
+    Raises
+    ------
+    MemoryError
+        If the memory does not suffice. The message says how much is needed and how much is free.
+    """
+    # Asking the system takes longer than a small computation.
+    if n_bytes < _ALWAYS_FREE or n_bytes <= (free := free_bytes(device)):
+        return
+    raise MemoryError(
+        f"{what} need about {n_bytes / 2**30:.1f} GiB on {device}; {free / 2**30:.1f} GiB are "
+        f"free. {remedy}"
+    )
 
 
 class Block(NamedTuple):
@@ -240,6 +315,7 @@ def make_layout(n_rows: int, block_rows: int, groups: Tensor | None = None) -> L
     """
     order, counts = None, [(1, n_rows)]
     if groups is not None:
+        check_groups(groups, n_rows)
         sizes = torch.bincount(groups)
         # Stable sorts: by group, then by the size of the group.
         by_group = torch.argsort(groups, stable=True)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from skdiva.loo.rows._layout import Budget, Layout
+from skdiva.loo.rows._layout import Budget, Layout, require_memory
 
 Rows = slice | Tensor
 
@@ -149,6 +149,13 @@ def read_all(source: RowSource) -> Tensor:
     ValueError
         See `read_rows`.
     """
+    require_memory(
+        source.n_rows * source.n_columns * source.dtype.itemsize,
+        torch.device("cpu"),
+        f"All {source.n_rows} rows of a {type(source).__name__} with {source.n_columns} columns",
+        "Pass fewer rows, or an estimator that reads the source in blocks (DivaReweighter or "
+        "DivaOutlierDetector with featurizer=None and at least as many rows as columns).",
+    )
     features = torch.empty(source.shape, dtype=source.dtype)
     size = Budget().rows(source.n_columns, source.device, source.dtype.itemsize)
     for start in range(0, source.n_rows, size):
@@ -163,7 +170,9 @@ def as_row_source(features: Tensor | RowSource) -> RowSource:
     Raises
     ------
     TypeError
-        If ``features`` is neither a two-dimensional floating tensor nor a row source.
+        If ``features`` is neither a dense two-dimensional floating tensor nor a row source.
+    ValueError
+        If an entry of a tensor is not finite.
     """
     if isinstance(features, RowSource):
         if features.dtype.is_floating_point:
@@ -171,13 +180,34 @@ def as_row_source(features: Tensor | RowSource) -> RowSource:
         found = f"a {type(features).__name__} of dtype {features.dtype}"
     elif not isinstance(features, Tensor):
         found = type(features).__name__
-    elif features.ndim == 2 and features.is_floating_point():
-        return InMemoryRows(features)
+    elif (
+        features.ndim == 2
+        and features.is_floating_point()
+        and features.layout == torch.strided
+        and not features.is_meta
+    ):
+        require_finite(features, "features")
+        return InMemoryRows(features.detach() if features.requires_grad else features)
     else:
-        found = f"a tensor of shape {tuple(features.shape)} and dtype {features.dtype}"
+        found = (
+            f"a tensor of shape {tuple(features.shape)} and dtype {features.dtype}, "
+            f"{features.layout} on {features.device}"
+        )
     raise TypeError(
         "Expected features as a floating tensor of shape (n, p) or as a RowSource of floating "
         f"rows; got {found}. Convert them, or write a subclass of skdiva.loo.RowSource."
+    )
+
+
+def require_finite(array: Tensor, name: str) -> None:
+    """Raise a ValueError that names the first row with an entry that is not finite."""
+    # The sum needs no memory; it may overflow although all entries are finite.
+    if not array.numel() or torch.isfinite(array.sum()) or torch.isfinite(array).all():
+        return
+    row = int((~torch.isfinite(array.reshape(len(array), -1)).all(dim=1)).double().argmax())
+    raise ValueError(
+        f"Expected finite numbers as {name}, got NaN or infinity in row {row}. Impute missing "
+        "values, or leave out such rows."
     )
 
 

@@ -153,6 +153,11 @@ def steps(
             "Expected results at the start weights with the derivative, got start.derivative=None. "
             "Pass FittedRidge(...).evaluation(), or start=None."
         )
+    if not 0 < learning_rate < torch.inf:
+        raise ValueError(
+            f"learning_rate must be a positive, finite number, got {learning_rate}. The default, "
+            "0.5, moves weights by half of the start weight on average."
+        )
     if sources is None:
         sources = torch.arange(sample_weight.shape[0], device=sample_weight.device)
     means = SourceMeans(sources, sample_weight)
