@@ -9,9 +9,9 @@ loaded on first use.
 from typing import TYPE_CHECKING
 
 from skdiva._lazy import lazy_names
+from skdiva.arrays._append import append_rows
 from skdiva.arrays._containers import (
     HostCopy,
-    append_rows,
     column_dtypes,
     column_names,
     in_memory,
