@@ -23,7 +23,7 @@ _LEAST_GAIN = 4.0  # reduction of the squared error, in units of its mean per ro
 _STRONG_SIGNIFICANCE = 3.0  # for more than the expected number of rows to be flagged
 # Largest number of flagged rows of a class, in multiples of the expected number of wrong labels:
 # for rare classes and for others, by their size relative to the mean class.
-_RARE_MULTIPLE, _WEAK_MULTIPLE, _LARGEST_MULTIPLE = 1.0, 2.0, 5.0
+_RARE_MULTIPLE, _WEAK_MULTIPLE, _LARGEST_MULTIPLE = 1.0, 3.0, 5.0
 _WEAK, _CLEAR = 0.05, 0.15  # share of the error of class shares that the outputs remove
 _RARE, _COMMON = 0.21, 0.25
 _FREQUENT = 0.75  # size from which labels that are wrong at random do not change the limit

