@@ -40,7 +40,7 @@ def read_weight(weight: Any, n_rows: int, name: str = "sample_weight") -> np.nda
             problem = f"Input {name} contains {'NaN' if np.isnan(value) else 'infinity'}"
         raise ValueError(
             f"{problem}: expected finite numbers that are not negative, got {value} in row {row}. "
-            "Use 0 for rows that are not to count."
+            "Use 0 for rows that should not count."
         )
     if not values.any():
         raise ValueError(

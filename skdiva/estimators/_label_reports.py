@@ -13,7 +13,7 @@ from skdiva.targets import ClassLabels, Target, encode_like
 
 
 class LabelReports:
-    """Methods of a detector that say what to do with the flags."""
+    """Methods of a detector that list, count and correct the flagged labels."""
 
     _target: Target
     _index: Any

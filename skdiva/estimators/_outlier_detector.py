@@ -165,10 +165,11 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
     target. See :class:`DivaReweighter` for the derivative.
 
     If leave-one-out predictions are no better than the class shares, a warning says so. With
-    "probability", no row is flagged then. In a class with few rows, no more rows are flagged than
-    the expected number of wrong labels, unless its label is also found, significantly often, among
-    the rows that look least like it. The scores of the other rows are lowered to just below the
-    threshold, in the same order.
+    "probability", no row is flagged then. The number of flagged rows of a class is limited to three
+    to five times the expected number of its wrong labels, and in a rare class to that number
+    itself. The limit is larger if the label of a small class is also found, significantly often,
+    among the rows that look least like the class. The scores of rows beyond the limit are lowered
+    to just below the threshold, in the same order. The user guide has the details.
 
     There is no ``predict``, because labels are required to compute the scores. Use `fit_predict`
     for the training rows and `score_labels` for new rows.

@@ -168,8 +168,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
                           - \sum_{i \ne j} H_{ij}^2 s_i .
 
     If leave-one-out predictions are no better than the class shares, a warning says so, and with
-    ``learning_rate="auto"`` all rows keep their weights. Otherwise, no class loses more than half
-    of its weight, unless its label is also found, significantly often, among the rows that look
+    ``learning_rate="auto"`` and neither ``sources`` nor ``X_val`` all rows keep their weights. If
+    the predictions are better, no class loses more than half of its weight, unless its label is also found, significantly often, among the rows that look
     least like it.
 
     A weight of 2 is not the same as a repeated row. If a weighted row is left out, all of it is

@@ -61,7 +61,7 @@ class ClassLabels(Target):
         if unknown:
             raise ValueError(
                 f"{name} holds labels that the training y does not: {sorted(unknown, key=str)!r}. "
-                f"Expected labels out of {self.classes.tolist()!r}."
+                f"Expected labels out of {self.classes.tolist()!r}. Remove the rows with others."
             )
         codes = np.array([known[label] for label in labels], dtype=np.int64)
         return type(self)(self.classes, codes)

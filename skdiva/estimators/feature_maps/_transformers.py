@@ -78,8 +78,9 @@ class _TransformerMap(FeatureMap):
         if features.ndim not in (2, 3) or features.shape[0] != n_rows:
             raise ValueError(
                 f"featurizer={self._name} must turn X into one row of features per row, shape "
-                f"({n_rows}, p); got shape {tuple(features.shape)}. Per-output features "
-                f"({n_rows}, k, p) are taken too."
+                f"({n_rows}, p), or into features per output, shape ({n_rows}, k, p); got shape "
+                f"{tuple(features.shape)}. Use a transformer that returns one row for every row of "
+                "X."
             )
         if features.ndim == 3 and features.shape[1] != self._n_outputs:
             self._refuse_outputs("must give features per output", features.shape)

@@ -177,7 +177,7 @@ class DelegationMixin(MetaEstimatorMixin):
         return {}
 
     def _check_estimator(self, fit_params: dict | None = None) -> None:
-        """Raise unless there is an estimator to train, or nothing to train it with."""
+        """Raise an error if ``estimator`` cannot be trained, or if arguments for it have no use."""
         if isinstance(self.estimator, type):
             name = self.estimator.__name__
             raise TypeError(f"estimator must be an instance, {name}(), got the class {name}.")

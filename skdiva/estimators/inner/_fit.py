@@ -127,7 +127,8 @@ def _try_ways(
             if failure is None:
                 return fit, None
             failures.append(failure)
-        # Too few rows, or the weights? If all rows fail without weights, that is not their fault.
+        # The fit may have failed because of the weights or because there are too few rows. If it
+        # also fails without weights, the next attempt uses all rows.
         unweighted = replace(fits[0], way="none").select(X, rows)
         if all(map(_blames_weights, failures)) or _try(unweighted, *part, None) is None:
             return None, _explain(fits[0].owner.estimator, failures)

@@ -10,7 +10,7 @@ from skdiva.estimators.inner._sample_weight import learner_chains
 
 
 class FittedWithoutWeights(BaseException):
-    """Ends a fit. It is no Exception, which a search would catch to try the next candidate."""
+    """Raised to end a fit. It is not an Exception, because a parameter search would catch that."""
 
     def __init__(self, chain: tuple):
         super().__init__()
@@ -28,7 +28,7 @@ def recording(estimator: Any) -> Iterator[list]:
     Parameters
     ----------
     estimator : estimator
-        Unfitted. It is changed in place, and not of further use.
+        Unfitted. It is changed in place and must not be used afterwards.
 
     Yields
     ------

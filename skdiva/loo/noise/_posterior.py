@@ -3,7 +3,7 @@
 Two rules keep labels from being flagged without evidence. If the outputs predict the labels no
 better than the class shares do, no label is flagged (`label_signal`). And of every class,
 only a limited number of rows is flagged (`class_cuts`): a multiple of the expected number of
-wrong labels, which is smaller for rare classes. A rare class may lose more rows if labels of the
+wrong labels. The multiple is smaller for rare classes and if the outputs predict little. A rare class may lose more rows if labels of the
 other classes are wrong at random: its label is then also found among the rows that look least like
 it.
 """
@@ -28,7 +28,9 @@ _WEAK, _CLEAR = 0.05, 0.15  # share of the error of class shares that the output
 _RARE, _COMMON = 0.21, 0.25
 _FREQUENT = 0.75  # size from which labels that are wrong at random do not change the limit
 _TINY, _TIE = 1e-12, 1e-6
-_MARGIN = 2.5  # standard errors, and factor, of a count of labels that are wrong at random
+# A count of labels that are wrong at random is reduced by this many of its standard errors, and
+# then multiplied by the same number.
+_MARGIN = 2.5
 
 
 class LabelPosterior(ABC):

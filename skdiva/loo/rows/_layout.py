@@ -157,7 +157,7 @@ def check_weight(weight: Tensor, n_rows: int, name: str = "sample_weight") -> Te
         row = int((~right).double().argmax())
         raise ValueError(
             f"Expected finite weights that are not negative as {name}, got {weight[row].item()} "
-            f"in row {row}. Use 0 for rows that are not to count."
+            f"in row {row}. Use 0 for rows that should not count."
         )
     return weight.detach()
 
