@@ -95,15 +95,15 @@ def augment(
     >>> from sklearn.datasets import load_digits
     >>> from skdiva import DivaReweighter, augment
     >>> digits = load_digits()
-    >>> images, y = digits.images[:300], digits.target[:300]
+    >>> images, y = digits.images[:400], digits.target[:400]
     >>> transforms = {
     ...     "shifted": lambda images: np.roll(images, 1, axis=2),
     ...     "upside down": lambda images: images[:, ::-1],
     ... }
     >>> X, y, fit_params = augment(images, y, transforms)
     >>> X.shape
-    (900, 8, 8)
-    >>> model = DivaReweighter().fit(X.reshape(900, 64), y, **fit_params)
+    (1200, 8, 8)
+    >>> model = DivaReweighter().fit(X.reshape(1200, 64), y, **fit_params)
     >>> model.sources_
     array(['original', 'shifted', 'upside down'], dtype='<U11')
     >>> probability = dict(zip(model.sources_, model.source_probability_, strict=True))

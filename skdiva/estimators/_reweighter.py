@@ -169,8 +169,8 @@ class DivaReweighter(DelegationMixin, BaseDiva):
 
     If leave-one-out predictions are no better than the class shares, a warning says so, and with
     ``learning_rate="auto"`` and neither ``sources`` nor ``X_val`` all rows keep their weights. If
-    the predictions are better, no class loses more than half of its weight, unless its label is also found, significantly often, among the rows that look
-    least like it.
+    the predictions are better, no class loses more than half of its weight, unless its label is
+    also found, significantly often, among the rows that look least like it.
 
     A weight of 2 is not the same as a repeated row. If a weighted row is left out, all of it is
     left out. If a repeated row is left out, its copy remains in the training set.

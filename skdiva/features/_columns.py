@@ -202,9 +202,10 @@ def _isolated_limits(values: np.ndarray, rounding: float) -> tuple[float, float]
     """Return the smallest and largest value that is not isolated; None if none is isolated.
 
     Values are isolated if they are a hundred times farther from the median than all others, if
-    there are at most as many of them as two percent of the rows, plus one, and if more of the others
-    differ from the median. A single 1 in a column of zeros is thus not isolated. Neither is a value of a heavy-tailed distribution,
-    such as the log-normal, where the distances grow gradually.
+    there are at most as many of them as two percent of the rows, plus one, and if more of the
+    others differ from the median. A single 1 in a column of zeros is thus not isolated. Neither is
+    a value of a heavy-tailed distribution, such as the log-normal, where the distances grow
+    gradually.
 
     Parameters
     ----------

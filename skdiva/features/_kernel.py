@@ -120,9 +120,9 @@ class KernelFeaturizer(TaskMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     One wrong entry, such as 1e12, would leave the rest of its column without any variance. Values
     are therefore replaced by the nearest other value of the column if they are a hundred times
     farther from its median than all others, if there are at most as many of them as two percent of
-    the rows, plus one, and if more of the others differ from the median. Heavy tails without such a gap,
-    and columns with a few ones among zeros, are not changed. In new rows, standardized values are
-    limited to 1e8.
+    the rows, plus one, and if more of the others differ from the median. Heavy tails without such a
+    gap, and columns with a few ones among zeros, are not changed. In new rows, standardized values
+    are limited to 1e8.
 
     If there are more than 3000 rows, the candidates are compared on 3000 of them, with 400
     landmarks.

@@ -75,7 +75,7 @@ def check(hard, dtype):
     except ValueError as error:
         refusal = str(error)
     if refusal:
-        assert "Use a larger alpha" in refusal or "dtype=float64" in refusal
+        assert "se a larger alpha" in refusal or "dtype=float64" in refusal
         return False
     expected = exact(hard)
     errors = {

@@ -1,11 +1,11 @@
 """Posterior class probabilities, protocol of noise models, and rules to flag labels.
 
 Two rules keep labels from being flagged without evidence. If the outputs predict the labels no
-better than the class shares do, no label is flagged (`label_signal`). And of every class,
-only a limited number of rows is flagged (`class_cuts`): a multiple of the expected number of
-wrong labels. The multiple is smaller for rare classes and if the outputs predict little. A rare class may lose more rows if labels of the
-other classes are wrong at random: its label is then also found among the rows that look least like
-it.
+better than the class shares do, no label is flagged (`label_signal`). And of every class, only a
+limited number of rows is flagged (`class_cuts`): a multiple of the expected number of wrong labels.
+The multiple is smaller for rare classes and if the outputs predict little. A rare class may lose
+more rows if labels of the other classes are wrong at random: its label is then also found among the
+rows that look least like it.
 """
 
 import math

@@ -40,8 +40,8 @@ class Curation(NamedTuple):
     relative_weight : tensor of shape (n,)
         Curated weights divided by start weights, in [0, 1].
     noise : LabelPosterior
-        Class probabilities, fitted to the leave-one-out outputs at the curated weights. If these say
-        nothing about the labels, `GivenLabels`, which takes all labels for correct.
+        Class probabilities, fitted to the leave-one-out outputs at the curated weights. Without
+        signal, `GivenLabels`, which takes all labels for correct.
     signal : LabelSignal
         What the outputs at the start weights say about the labels. If it is not significant, all
         labels are taken for correct.
