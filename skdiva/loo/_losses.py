@@ -182,8 +182,8 @@ def _refuse_non_finite(name: str, result: Tensor, predictions: Tensor) -> None:
     raise ValueError(
         f"{name} must return finite numbers, got {result[row].tolist()} for the predictions "
         f"{predictions[row].tolist()}. Limit the loss or its arguments, or use a loss that is "
-        "defined for all predictions. If the predictions are too large, use a larger alpha or scale "
-        "the features and targets down."
+        "defined for all predictions. If the predictions are too large, use a larger alpha, or "
+        "scale the features and targets down."
     )
 
 
