@@ -11,11 +11,11 @@ from skdiva import DivaOutlierDetector
 
 PACKAGE = str(Path(skdiva.__file__).parent)
 DETECTORS = {
-    "default": (DivaOutlierDetector(), 26, 224),
+    "default": (DivaOutlierDetector(), 26, 225),
     "derivative of X itself": (
         DivaOutlierDetector(criterion="derivative", featurizer=None),
         23,
-        171,
+        172,
     ),
 }
 

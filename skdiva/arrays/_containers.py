@@ -102,7 +102,9 @@ def refuse_unread_rows(X: Any, reader: str, *, numeric: bool) -> None:
 
 
 def is_frame(X: Any) -> bool:
-    """Return whether ``X`` is a pandas or polars dataframe."""
+    """Return whether ``X`` is a pandas or polars dataframe; a LazyFrame is an error."""
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError("Expected rows in memory, got a LazyFrame. Pass X.collect().")
     return hasattr(X, "columns") and hasattr(X, "dtypes")
 
 

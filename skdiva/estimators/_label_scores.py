@@ -164,7 +164,8 @@ class Derivative(LabelScore):
 class Residual(LabelScore):
     """Size of the leave-one-out residual in robust standard deviations.
 
-    The scale is not affected by outliers. With several targets, the root mean square over them.
+    Center and scale are not affected by outliers: one gross error in y moves the predictions of all
+    rows. With several targets, the root mean square over them.
     """
 
     threshold = 3.0
@@ -172,13 +173,14 @@ class Residual(LabelScore):
 
     def fit(self, adapter: Any) -> LabelScoreResult:
         """Score the training rows at the start weights."""
-        from skdiva.loo.noise import leave_one_out_deviation, robust_scale
+        from skdiva.loo.noise import leave_one_out_deviation, robust_center_and_scale
 
         start = adapter.fit_ridge().evaluation()
         self.keep_model(adapter, start)
         deviation = leave_one_out_deviation(start.leverage, start.one_minus_leverage)
         residuals = start.loo_residuals / deviation.reshape(len(deviation), -1)
-        self.scale = to_host(robust_scale(residuals[adapter.start_weight > 0]))
+        held = residuals[adapter.start_weight > 0]
+        self.center, self.scale = map(to_host, robust_center_and_scale(held))
         ones = adapter.start_weight.new_ones(len(residuals))
         return LabelScoreResult(self._size(to_host(residuals)), start, start, ones, {})
 
@@ -187,7 +189,7 @@ class Residual(LabelScore):
         return self._size(self.predict(rows) - target.dense)
 
     def _size(self, residuals: np.ndarray) -> np.ndarray:
-        return np.sqrt(np.mean(np.square(residuals / self.scale), axis=1))
+        return np.sqrt(np.mean(np.square((residuals - self.center) / self.scale), axis=1))
 
 
 LABEL_SCORES: dict[str, type[LabelScore]] = {

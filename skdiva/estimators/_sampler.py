@@ -73,10 +73,10 @@ class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
     -----
     No class is lost: if all rows of a class are flagged, none of them is dropped. With a
     DivaOutlierDetector that estimates probabilities, a class loses more than half of its rows only
-    if more than half of its labels are expected to be wrong, by ``noise_matrix_``. Nevertheless,
-    correctly labeled rows of a rare class are dropped more often than others. With few classes, it
-    helps to pass class-balanced ``sample_weight`` to `fit_resample`, which passes them to the
-    detector.
+    if more than half of its labels are expected to be wrong, by ``noise_matrix_``. For regression,
+    no more than half of the rows are dropped. Nevertheless, correctly labeled rows of a rare class
+    are dropped more often than others. With few classes, it helps to pass class-balanced
+    ``sample_weight`` to `fit_resample`, which passes them to the detector.
 
     Unlike the samplers of imbalanced-learn, it also accepts regression targets.
 
@@ -149,7 +149,9 @@ class DivaSampler(TaskMixin, OneToOneFeatureMixin, BaseEstimator):
         decisions = detector.fit_predict(X, labels, **self._routed(params))
         stays = _read_decisions(detector, decisions, _num_samples(X))
         strategy = {}
-        if _has_classes(detector, labels, task):
+        if not _has_classes(detector, labels, task):
+            stays |= _least_suspicious_half(detector, stays, np.zeros(len(stays), dtype=np.int64))
+        else:
             classes, codes = np.unique(read_labels(labels), return_inverse=True)
             stays |= (np.bincount(codes, weights=stays) == 0)[codes]
             stays |= _least_suspicious_half(detector, stays, codes)
@@ -291,13 +293,17 @@ def _has_classes(detector: Any, y: Any, task: str) -> bool:
 def _least_suspicious_half(detector: Any, stays: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the mask of rows to keep in classes that would lose more than half of their rows.
 
-    A class may lose more if more of its labels are expected to be wrong.
+    A class may lose more if more of its labels are expected to be wrong. All rows of regression
+    targets form one class.
     """
-    kept = np.zeros(len(codes), dtype=bool)
-    if not hasattr(detector, "noise_matrix_"):
+    kept, n_rows = np.zeros(len(codes), dtype=bool), np.bincount(codes)
+    if hasattr(detector, "noise_matrix_"):
+        share = np.minimum(0.5, np.diag(detector.noise_matrix_))
+    elif hasattr(detector, "outlier_scores_") and not hasattr(detector, "classes_"):
+        share = np.full(1, 0.5)
+    else:
         return kept
-    n_rows = np.bincount(codes)
-    n_kept = np.minimum(0.5, np.diag(detector.noise_matrix_)) * n_rows
+    n_kept = share * n_rows
     for code in np.flatnonzero(np.bincount(codes, weights=stays) < np.floor(n_kept)):
         rows = np.flatnonzero(codes == code)
         order = np.argsort(detector.outlier_scores_[rows], kind="stable")

@@ -197,7 +197,7 @@ class RowSpectrum(Spectrum):
         self.moment = weighted_moment(self.rows, self.weight, targets, self.mean)
 
     def _decompose_tall(self, rows: RowBlocks) -> tuple[Tensor, Tensor]:
-        gram = weighted_gram(rows, self.weight, self.center)
+        gram = _finite(weighted_gram(rows, self.weight, self.center))
         eigenvalues, vectors = torch.linalg.eigh(gram.double())
         return eigenvalues.clamp_(min=0).to(rows.dtype), vectors.to(rows.dtype)
 
@@ -205,7 +205,7 @@ class RowSpectrum(Spectrum):
         """Decompose the smaller (n, n) Gram matrix, which has the same non-zero eigenvalues."""
         features = rows.read(slice(0, rows.n_rows))
         scaled = center_rows(features, self.center).mul_(self.weight.sqrt()[:, None])
-        eigenvalues, vectors = torch.linalg.eigh(scaled @ scaled.T)
+        eigenvalues, vectors = torch.linalg.eigh(_finite(scaled @ scaled.T))
         present = eigenvalues > eigenvalues[-1] * len(eigenvalues) * torch.finfo(rows.dtype).eps
         eigenvalues, vectors = eigenvalues[present], vectors[:, present]
         return eigenvalues, scaled.T @ (vectors / eigenvalues.sqrt())
@@ -231,6 +231,13 @@ class RowSpectrum(Spectrum):
             predictions = (centered @ (self.rotation @ coef)).unflatten(1, (n_alphas, -1))
             total += (predictions - values[:, None, :]).double().square().sum(dim=(0, 2))
         return total / targets.n_rows
+
+
+def _finite(gram: Tensor) -> Tensor:
+    """Return a Gram matrix whose entries must be finite."""
+    if not bool(torch.isfinite(gram).all()):
+        raise InsufficientPrecisionError(f"Products of the features overflow {gram.dtype}")
+    return gram
 
 
 def _write_rotated(center: Tensor, rotation: Tensor, features: Tensor, out: Tensor) -> None:
@@ -272,12 +279,18 @@ def choose_penalty(problem: SpectralProblem, sample_weight: Tensor) -> Penalty:
     Raises
     ------
     ValueError
-        If no penalty on the grid gives usable leave-one-out predictions.
+        If no penalty on the grid gives usable leave-one-out predictions, or if products of the
+        features overflow even in float64.
     """
     weight = problem.layout.arrange(check_weight(sample_weight, problem.n_rows))
     problem.layout.require_two_groups(weight)
     for dtype in dict.fromkeys((problem.dtype, torch.float64)):
-        penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype])
+        try:
+            penalty = _search(problem.spectrum(weight, dtype), *_LIMITS[dtype])
+        except InsufficientPrecisionError as error:
+            if dtype == torch.float64:
+                raise ValueError(f"{error}. Scale the features down.") from error
+            continue
         if penalty is not None:
             return penalty
     raise ValueError(

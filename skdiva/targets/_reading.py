@@ -292,7 +292,7 @@ def _as_array(labels: Any, name: str) -> np.ndarray:
 def _refuse_other_kinds(values: np.ndarray, name: str) -> None:
     is_object = values.dtype.kind == "O"
     kinds = {type(value) for value in values.flat} if is_object else {values.dtype.type}
-    if any(issubclass(kind, _TIMES) for kind in kinds):
+    if any(issubclass(kind, _TIMES) or kind.__name__ == "Period" for kind in kinds):
         raise ValueError(
             f"Expected classes or numbers in {name}, got dates, times or durations (dtype "
             f"{values.dtype}). Convert them to numbers, such as days since the first one, or to "

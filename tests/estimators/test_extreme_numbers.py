@@ -90,3 +90,11 @@ def test_a_score_that_is_no_number_is_refused():
     X[4, 1] = np.finfo(float).max
     with pytest.raises(ValueError, match=r"derivative of new row 4 .*Scale large features"):
         detector.score_labels(X, y)
+
+
+def test_products_that_overflow_are_refused_by_name():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 5)) * 1e160, np.arange(60) % 2
+    with pytest.raises(ValueError, match=r"overflow torch.float64. Scale the features down"):
+        DivaOutlierDetector(featurizer=None).fit(X, y)
+    DivaOutlierDetector(featurizer=None).fit((X / 1e138).astype(np.float32), y)

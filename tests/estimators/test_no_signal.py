@@ -104,3 +104,24 @@ def test_clean_rare_classes_that_overlap(quantile):
     assert flagged[y == 1].mean() <= 0.25
     new = detector.score_labels(X, y) > detector.threshold_
     assert new[y == 1].mean() <= 0.3
+
+
+@pytest.mark.parametrize("value", [1e3, 1e6, 1e12])
+def test_one_wrong_target_does_not_flag_the_others(value):
+    """It moves the intercept and the predictions of all rows."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(300, 5))
+    y = X[:, 0] + 0.2 * rng.normal(size=300)
+    y[5] = value
+    flagged = DivaOutlierDetector().fit_predict(X, y) == -1
+    assert flagged[5]
+    assert flagged.mean() < 0.03
+    assert len(DivaSampler().fit_resample(X, y)[0]) > 290
+
+
+def test_the_sampler_keeps_half_of_the_rows_of_a_regression():
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(100, 3)), rng.normal(size=100) + 0.5
+    detector = DivaOutlierDetector(criterion="derivative", featurizer=None)
+    sampler = DivaSampler(detector).fit(X, y)
+    assert len(sampler.sample_indices_) >= 50

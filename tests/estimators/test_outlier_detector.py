@@ -51,8 +51,9 @@ def test_residuals_are_studentized(targets):
     Z = np.column_stack([np.ones(60), standardized(X)])
     hat = Z @ np.linalg.pinv(Z)
     residuals = (y - hat @ y).reshape(60, -1) / np.sqrt(1 - np.diag(hat))[:, None]
-    spread = np.median(np.abs(residuals - np.median(residuals, axis=0)), axis=0)
-    expected = np.sqrt(np.square(residuals / (1.4826 * spread)).mean(axis=1))
+    centered = residuals - np.median(residuals, axis=0)
+    spread = np.median(np.abs(centered), axis=0)
+    expected = np.sqrt(np.square(centered / (1.4826 * spread)).mean(axis=1))
     assert_allclose(detector.outlier_scores_, expected, rtol=1e-4)
     assert detector.threshold_ == 3
     verdict = detector.fit_predict(X, y)

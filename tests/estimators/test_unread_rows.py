@@ -80,3 +80,9 @@ def test_the_advice_works():
     scores = from_dataset.score_labels(LOADER.dataset, Y)
     assert_allclose(scores, expected.score_labels(IMAGES, Y), rtol=1e-4, atol=1e-6)
     DivaOutlierDetector().fit(IMAGES.reshape(len(IMAGES), -1), Y)
+
+
+def test_a_lazy_frame():
+    polars = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"got a LazyFrame. Pass X.collect\(\)"):
+        DivaOutlierDetector().fit(polars.DataFrame(np.ones((6, 2))).lazy(), [0, 1] * 3)

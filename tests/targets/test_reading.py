@@ -272,3 +272,8 @@ def test_later_labels_are_read_alike():
         encode_like(target, ["0.5", "1.5"], "y_val")
     with pytest.raises(ValueError, match="numbers in y_val, got dates, times or durations"):
         encode_like(target, np.array([1, 2], "M8[D]"), "y_val")
+
+
+def test_periods_are_dates():
+    with pytest.raises(ValueError, match="got dates, times or durations"):
+        read_target(pd.Series(pd.period_range("2020", periods=9, freq="D")))

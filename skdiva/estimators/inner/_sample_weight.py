@@ -175,7 +175,7 @@ def predicts(value: Any) -> bool:
     bool
     """
     if isinstance(value, Pipeline):
-        return predicts(value.steps[-1][1])
+        return bool(value.steps) and predicts(value.steps[-1][1])
     if isinstance(value, type) or not hasattr(value, "fit"):
         return False
     # A StackingClassifier has the method only after `fit`, its class always.

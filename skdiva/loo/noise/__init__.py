@@ -18,7 +18,7 @@ from skdiva.loo.noise._posterior import (
 )
 from skdiva.loo.noise._residuals import (
     leave_one_out_deviation,
-    robust_scale,
+    robust_center_and_scale,
 )
 from skdiva.loo.noise._transition import TransitionNoise, TransitionPosterior, fit_noise_model
 
@@ -36,5 +36,5 @@ __all__ = [
     "leave_one_out_deviation",
     "lower_to_cuts",
     "random_labels",
-    "robust_scale",
+    "robust_center_and_scale",
 ]

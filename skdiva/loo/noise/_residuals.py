@@ -27,8 +27,8 @@ def leave_one_out_deviation(leverage: Tensor, one_minus_leverage: Tensor) -> Ten
     return (1 + leverage / one_minus_leverage).sqrt()
 
 
-def robust_scale(residuals: Tensor) -> Tensor:
-    """Standard deviation of every column, estimated from its median absolute deviation.
+def robust_center_and_scale(residuals: Tensor) -> tuple[Tensor, Tensor]:
+    """Median of every column, and standard deviation by the median absolute deviation.
 
     Parameters
     ----------
@@ -36,14 +36,15 @@ def robust_scale(residuals: Tensor) -> Tensor:
 
     Returns
     -------
-    tensor of shape (k,)
-        Positive standard deviations. If more than half of the residuals are equal, the mean
-        absolute deviation is used instead; if all are equal, the result is 1.
+    tuple of two tensors of shape (k,)
+        Medians and positive standard deviations. If more than half of the residuals are equal, the
+        mean absolute deviation is used instead; if all are equal, the result is 1.
     """
-    deviation = (residuals - _median(residuals)).abs()
+    center = _median(residuals)
+    deviation = (residuals - center).abs()
     scale = _MAD_TO_SIGMA * _median(deviation)
     scale = torch.where(scale > 0, scale, _MEAN_DEVIATION_TO_SIGMA * deviation.mean(dim=0))
-    return torch.where(scale > 0, scale, 1.0)
+    return center, torch.where(scale > 0, scale, 1.0)
 
 
 def _median(values: Tensor) -> Tensor:

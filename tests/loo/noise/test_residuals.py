@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import median_abs_deviation
 
 from skdiva.loo import Problem, SquaredError, ValueTargets, predict_leave_one_out
-from skdiva.loo.noise import leave_one_out_deviation, robust_scale
+from skdiva.loo.noise import leave_one_out_deviation, robust_center_and_scale
 
 
 def test_studentized_residuals_are_those_of_statsmodels():
@@ -29,12 +29,13 @@ def test_studentized_residuals_are_those_of_statsmodels():
 def test_robust_scale_is_the_median_absolute_deviation(n):
     values = np.random.default_rng(0).normal(size=(n, 2))
     assert_allclose(
-        robust_scale(torch.as_tensor(values)), median_abs_deviation(values, scale=1 / 1.4826)
+        robust_center_and_scale(torch.as_tensor(values))[1],
+        median_abs_deviation(values, scale=1 / 1.4826),
     )
 
 
 def test_robust_scale_stays_positive():
     mostly_zero = torch.zeros(9, 1)
     mostly_zero[0] = 9.0
-    assert_allclose(robust_scale(mostly_zero), [1.2533])
-    assert_allclose(robust_scale(torch.zeros(9, 1)), [1.0])
+    assert_allclose(robust_center_and_scale(mostly_zero)[1], [1.2533])
+    assert_allclose(robust_center_and_scale(torch.zeros(9, 1))[1], [1.0])
