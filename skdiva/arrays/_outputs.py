@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from skdiva.arrays._containers import is_tensor, to_host, without_graph, without_mask
+from skdiva.arrays._sparse import first_non_finite
 
 
 def read_output(output: Any, name: str, *, accept_sparse: Any = False) -> Any:
@@ -57,15 +58,16 @@ def _refuse_non_finite(output: Any, name: str) -> None:
 
         if all_finite(output):
             return
-    values = to_host(output.tocsr() if hasattr(output, "tocsr") else output)
-    flat = values.data if hasattr(values, "tocsr") else values
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(np.sum(flat, dtype=np.float64)) or np.isfinite(flat).all():
+    if hasattr(output, "tocsr"):
+        found = first_non_finite(output.tocsr())
+        if found is None:
             return
-    if hasattr(values, "tocsr"):
-        entry = int(np.argmin(np.isfinite(flat)))
-        row, value = int(np.searchsorted(values.indptr, entry, side="right")) - 1, flat[entry]
+        row, _, value = found
     else:
+        values = to_host(output)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(np.sum(values, dtype=np.float64)) or np.isfinite(values).all():
+                return
         row, *place = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
         value = values[(row, *place)]
     raise ValueError(

@@ -42,12 +42,20 @@ def check_sparse(estimator: Any, X: Any, *, reset: bool) -> Any:
     return checked
 
 
-def _refuse_non_finite(X: Any) -> None:
+def first_non_finite(X: Any) -> tuple[int, int, float] | None:
+    """Return row, column and value of the first stored entry of a CSR array that is not finite."""
     bad = np.flatnonzero(~np.isfinite(X.data))
     if not len(bad):
+        return None
+    row = int(np.searchsorted(X.indptr, bad[0], side="right")) - 1
+    return row, int(X.indices[bad[0]]), X.data[bad[0]]
+
+
+def _refuse_non_finite(X: Any) -> None:
+    found = first_non_finite(X)
+    if found is None:
         return
-    first, value = bad[0], X.data[bad[0]]
-    row = np.searchsorted(X.indptr, first, side="right") - 1
+    row, column, value = found
     remedy = (
         "Fill it in, for example with sklearn.impute.SimpleImputer, or drop the row."
         if np.isnan(value)
@@ -55,5 +63,5 @@ def _refuse_non_finite(X: Any) -> None:
     )
     raise ValueError(
         f"Input X contains {'NaN' if np.isnan(value) else 'infinity'}: expected finite numbers, "
-        f"got {value} in row {row}, column {X.indices[first]}. {remedy}"
+        f"got {value} in row {row}, column {column}. {remedy}"
     )

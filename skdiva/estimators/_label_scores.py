@@ -94,13 +94,13 @@ class Probability(LabelScore):
         outputs, labels = curation.final.loo_predictions, adapter.labels
         self.keep_model(adapter, curation.final)
         posterior = curation.noise
-        extra = self._noise_attributes(posterior, outputs, labels)
-        if (
-            not curation.signal.is_significant
-        ):  # the rows are ranked nevertheless, but none is flagged
-            posterior = adapter.noise_model.fit(outputs, labels, adapter.start_weight)
-        self.posterior = HostCopy(posterior)
         wrong = posterior.wrong_probability(outputs, labels)
+        self.wrong_probability = to_host(wrong)
+        extra = self._noise_attributes(posterior, outputs, labels)
+        if not curation.signal.is_significant:  # no row is flagged, but the rows are ranked
+            posterior = adapter.noise_model.fit(outputs, labels, adapter.start_weight)
+            wrong = posterior.wrong_probability(outputs, labels)
+        self.posterior = HostCopy(posterior)
         self.threshold = expected_f1_threshold(wrong)
         self.cuts = to_host(class_cuts(wrong, outputs, labels, self.threshold, curation.signal))
         scores = self._lowered(wrong, labels)
@@ -108,16 +108,14 @@ class Probability(LabelScore):
         return LabelScoreResult(scores, start, curation.final, relative, extra)
 
     def _noise_attributes(self, posterior: Any, outputs: Any, labels: Any) -> dict[str, Any]:
-        """Keep the probabilities that labels are wrong, and return attributes of the noise."""
-        wrong = to_host(posterior.wrong_probability(outputs, labels))
-        self.wrong_probability = wrong
+        """Return the fitted attributes that describe the noise."""
         probabilities = posterior.class_probabilities(outputs, labels)
         suggested = outputs.argmax(dim=1, keepdim=True)
         # Mean class probabilities (k, k) over the rows of every given label.
         total = probabilities.new_zeros(probabilities.shape[1], probabilities.shape[1])
         total.index_add_(0, labels, probabilities)
         return {
-            "noise_rate_": float(wrong.mean()),
+            "noise_rate_": float(self.wrong_probability.mean()),
             "noise_matrix_": to_host(total / labels.bincount(minlength=len(total))[:, None]),
             "suggested_probability_": to_host(probabilities.gather(1, suggested)[:, 0]),
         }

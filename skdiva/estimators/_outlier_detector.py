@@ -24,7 +24,7 @@ from skdiva.estimators._label_scores import (
     task_of_criterion,
 )
 from skdiva.estimators.feature_maps import LazyFeatures
-from skdiva.targets import Target, encode_like, read_labels
+from skdiva.targets import encode_like, read_labels
 
 
 class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
@@ -200,17 +200,7 @@ class DivaOutlierDetector(LabelReports, OutlierMixin, BaseDiva):
     }
     _fitted_private = ("_feature_map", "_target", "_index", "_label_score")
 
-    _target: Target
-    _index: Any
-    _label_score: LabelScore
-    outlier_scores_: np.ndarray
-    threshold_: float
-    suggested_label_: np.ndarray
-    derivative_: np.ndarray
     noise_rate_: float
-    noise_matrix_: np.ndarray
-    suggested_probability_: np.ndarray
-    loo_predictions_: np.ndarray
     sample_weight_: np.ndarray
     coef_: np.ndarray
     intercept_: np.ndarray

@@ -18,7 +18,7 @@ from torch import Tensor
 
 # These constants were chosen on data sets that are not reported in benchmarks/results.
 _LEAST_PROBABILITY = 0.1  # minimum probability of being wrong for a label to be flagged
-LEAST_SIGNIFICANCE = 2.0  # in standard errors, for any label to be flagged
+_LEAST_SIGNIFICANCE = 2.0  # in standard errors, for any label to be flagged
 _LEAST_GAIN = 4.0  # reduction of the squared error, in units of its mean per row
 _STRONG_SIGNIFICANCE = 3.0  # for more than the expected number of rows to be flagged
 # Largest number of flagged rows of a class, in multiples of the expected number of wrong labels:
@@ -160,7 +160,7 @@ class LabelSignal(NamedTuple):
     @property
     def is_significant(self) -> bool:
         """Whether the outputs say anything about the labels."""
-        return self.significance >= LEAST_SIGNIFICANCE
+        return self.significance >= _LEAST_SIGNIFICANCE
 
     @property
     def clarity(self) -> float:
